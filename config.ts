@@ -1,0 +1,155 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { isDuration, type Duration } from "./plan/durations";
+import { RefusedError, type Fault } from "./plan/faults";
+import { isFault, parseLinkerdVersion, type LinkerdVersion } from "./plan/versions";
+
+/** Values of a Helm chart, passed through as they are. */
+export type ChartValues = Readonly<Record<string, unknown>>;
+
+/**
+ * Where the mesh's trust anchor and issuer come from. Static: it does not depend on what is found in the
+ * cluster. `generated`: made by the first update and kept by the stack. `config`: PEM texts of the user's.
+ */
+export type IdentityConfig =
+    | { readonly source: "generated" }
+    | {
+          readonly source: "config";
+          readonly trustAnchors: string;
+          readonly issuer: { readonly certificate: string; readonly key: string };
+      };
+
+/** The stack's config, validated; plain data. */
+export interface Config {
+    /** Context of the kubeconfig; never guessed. */
+    readonly context: string;
+    /** Path of the kubeconfig; undefined: KUBECONFIG, else ~/.kube/config. */
+    readonly kubeconfig: string | undefined;
+    /** uid of namespace kube-system: binds the stack to one cluster. */
+    readonly clusterUid: string;
+    readonly linkerdVersion: LinkerdVersion;
+    /** Helm repository (https://...) or directory with `<chart>-<version>` directories or archives. */
+    readonly charts: string;
+    readonly identity: IdentityConfig;
+    readonly crds: { readonly values: ChartValues };
+    readonly controlPlane: { readonly values: ChartValues };
+    readonly viz: { readonly enabled: boolean; readonly values: ChartValues };
+    readonly rollout: { readonly timeout: Duration };
+}
+
+const values = z.record(z.string(), z.unknown()).default({});
+const chartSection = z.strictObject({ values }).default({ values: {} });
+const pem = (kind: string) =>
+    z.string().regex(new RegExp(`-----BEGIN [A-Z ]*${kind}-----`), `must be PEM text (${kind})`);
+
+const identity = z.discriminatedUnion("source", [
+    z.strictObject({ source: z.literal("generated") }),
+    z.strictObject({
+        source: z.literal("config"),
+        trustAnchors: pem("CERTIFICATE"),
+        issuer: z.strictObject({ certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") }),
+    }),
+]);
+
+const schema = z.strictObject({
+    context: z.string().min(1, "must name a context of the kubeconfig"),
+    kubeconfig: z.string().default(""),
+    clusterUid: z
+        .string()
+        .min(1, "must be the uid of namespace kube-system, so that no other cluster is ever changed"),
+    linkerdVersion: z.string().min(1, "must name the Linkerd version, such as edge-24.7.5"),
+    charts: z.string().default(""),
+    identity: z.preprocess(
+        // An empty section, or none, means the default source.
+        (value) => (isEmpty(value) ? { source: "generated" } : value),
+        identity,
+    ),
+    crds: chartSection,
+    controlPlane: chartSection,
+    viz: z
+        .strictObject({ enabled: z.boolean().default(true), values })
+        .default({ enabled: true, values: {} }),
+    rollout: z
+        .strictObject({
+            timeout: z
+                .string()
+                .refine(isDuration, "must be a duration such as 90s, 10m or 1h")
+                .default("10m"),
+        })
+        .default({ timeout: "10m" }),
+});
+
+const NEXT: Readonly<Record<string, string>> = {
+    context: "kubectl config get-contexts -o name, then: pulumi config set context NAME",
+    clusterUid:
+        "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
+    linkerdVersion: "pulumi config set linkerdVersion edge-24.7.5",
+    identity:
+        "set identity.source to generated, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key",
+};
+
+/** The Helm repository of the edge channel. */
+export const EDGE_REPOSITORY = "https://helm.linkerd.io/edge";
+
+/**
+ * Validates raw config values by key.
+ * @throws RefusedError with every fault at once; a fault never shows a value of `identity`.
+ */
+export function parseConfig(raw: Readonly<Record<string, unknown>>): Config {
+    const result = schema.safeParse(raw);
+    const faults: Fault[] = result.success ? [] : result.error.issues.map((i) => toFault(i, raw));
+    const text = raw["linkerdVersion"];
+    const version =
+        typeof text === "string" && text !== "" ? parseLinkerdVersion(text) : undefined;
+    if (version && isFault(version)) {
+        faults.push(version);
+    }
+    if (!result.success || !version || isFault(version)) {
+        throw new RefusedError(faults);
+    }
+    const { kubeconfig, charts, rollout, ...rest } = result.data;
+    return {
+        ...rest,
+        kubeconfig: kubeconfig || undefined,
+        linkerdVersion: version,
+        charts: charts || EDGE_REPOSITORY,
+        rollout: { timeout: rollout.timeout as Duration },
+    };
+}
+
+/** Reads the stack's config; the only place that does. */
+export async function readConfig(): Promise<Config> {
+    const config = new pulumi.Config();
+    const raw: Record<string, unknown> = {};
+    for (const key of ["context", "kubeconfig", "clusterUid", "linkerdVersion", "charts"]) {
+        raw[key] = config.get(key) ?? "";
+    }
+    for (const key of ["crds", "controlPlane", "viz", "rollout"]) {
+        raw[key] = config.getObject(key) ?? {};
+    }
+    // The PEM texts are needed in plain to be checked; what is declared with them is marked secret again.
+    const secret = config.getSecretObject<unknown>("identity");
+    raw["identity"] = secret && (await new Promise((resolve) => secret.apply(resolve)));
+    return parseConfig(raw);
+}
+
+function isEmpty(value: unknown): boolean {
+    return value === undefined || (value instanceof Object && Object.keys(value).length === 0);
+}
+
+function toFault(issue: z.core.$ZodIssue, raw: Readonly<Record<string, unknown>>): Fault {
+    const [key = ""] = issue.path.map(String);
+    const path = issue.path.map(String).join(".");
+    const next = NEXT[key] ?? `edit ${path || "the stack file"}; Pulumi.yaml describes each key`;
+    const found = issue.path.reduce<unknown>(
+        (value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part],
+        raw,
+    );
+    const shown = key !== "identity" && found !== undefined;
+    return {
+        subject: path || "config",
+        ...(shown ? { value: typeof found === "string" ? found : JSON.stringify(found) } : {}),
+        rule: issue.message,
+        next,
+    };
+}

@@ -1,0 +1,148 @@
+import type { IdentityConfig } from "../config";
+import {
+    issuedBy,
+    keyPairProblem,
+    mint,
+    readBundle,
+    validityProblem,
+    type KeyPair,
+} from "./certificates";
+import type { Fault } from "./faults";
+
+/** Secret of the issuer, type kubernetes.io/tls with `ca.crt`; the name is fixed by Linkerd. */
+export const ISSUER_SECRET = "linkerd-identity-issuer";
+/** Secret of the generated trust anchor; kept so that later issuers can be signed. */
+export const ANCHOR_SECRET = "linkerd-trust-anchor";
+
+/** What the cluster holds of the mesh's identity. */
+export interface LiveIdentity {
+    readonly anchor?: KeyPair;
+    readonly issuer?: KeyPair & { readonly trustAnchors: string };
+    /** Whether ConfigMap linkerd-config exists: a control plane was installed. */
+    readonly installed: boolean;
+}
+
+/** The identity that the stack declares. */
+export interface Identity {
+    /** PEM bundle that proxies trust. */
+    readonly trustAnchors: string;
+    readonly issuer: KeyPair;
+    /** Present where the stack made the anchor itself. */
+    readonly anchor?: KeyPair;
+}
+
+/** Linkerd expects this DNS name in the issuer's certificate (`identity.<namespace>.<trust domain>`). */
+export function issuerName(trustDomain: string): string {
+    return `identity.linkerd.${trustDomain}`;
+}
+
+const ANCHOR_YEARS = 10;
+// Only a rotation that is asked for replaces the issuer, so it has to outlive many upgrades.
+const ISSUER_YEARS = 5;
+
+const RESTORE = `restore Secret linkerd/${ISSUER_SECRET} from a backup; new keys would cut every running proxy off`;
+
+/**
+ * The identity to declare: the user's, the live one, or, on a first installation, a new one. Keys never
+ * change unasked. Returns faults where that cannot be had.
+ */
+export async function planIdentity(
+    config: IdentityConfig,
+    live: LiveIdentity,
+    trustDomain: string,
+    now: Date,
+): Promise<Identity | readonly Fault[]> {
+    if (config.source === "config") {
+        const identity = { trustAnchors: trim(config.trustAnchors), issuer: config.issuer };
+        const faults = [
+            ...identityFaults(identity, "config identity", "set identity.* to a valid pair", now),
+            ...rotationFaults(identity, live),
+        ];
+        return faults.length > 0 ? faults : identity;
+    }
+    if (live.issuer) {
+        const { trustAnchors, ...issuer } = live.issuer;
+        const identity = {
+            trustAnchors: trim(trustAnchors),
+            issuer,
+            ...(live.anchor ? { anchor: live.anchor } : {}),
+        };
+        const faults = identityFaults(identity, `Secret linkerd/${ISSUER_SECRET}`, RESTORE, now);
+        return faults.length > 0 ? faults : identity;
+    }
+    if (live.installed) {
+        return [
+            {
+                subject: `Secret linkerd/${ISSUER_SECRET}`,
+                rule: "is missing although ConfigMap linkerd/linkerd-config says that a control plane is installed",
+                next: RESTORE,
+            },
+        ];
+    }
+    const anchor =
+        live.anchor ??
+        (await mint({
+            name: `root.linkerd.${trustDomain}`,
+            authority: true,
+            years: ANCHOR_YEARS,
+            now,
+        }));
+    const issuer = await mint({
+        name: issuerName(trustDomain),
+        issuer: anchor,
+        authority: true,
+        years: ISSUER_YEARS,
+        now,
+    });
+    return { trustAnchors: trim(anchor.certificate), issuer, anchor };
+}
+
+function identityFaults(
+    identity: Identity,
+    subject: string,
+    next: string,
+    now: Date,
+): readonly Fault[] {
+    const rules: string[] = [];
+    const pair = keyPairProblem(identity.issuer, now);
+    if (pair) {
+        rules.push(`the issuer ${pair}`);
+    }
+    try {
+        const anchors = readBundle(identity.trustAnchors);
+        const [issuer] = readBundle(identity.issuer.certificate);
+        if (anchors.length === 0) {
+            rules.push("the trust anchors hold no certificate");
+        }
+        for (const anchor of anchors) {
+            const problem = validityProblem(anchor, now);
+            if (problem) {
+                rules.push(`the trust anchor ${anchor.subject} ${problem}`);
+            }
+        }
+        if (issuer && anchors.length > 0 && !issuedBy(issuer, anchors)) {
+            rules.push("the issuer is not signed by any of the trust anchors");
+        }
+    } catch (error) {
+        rules.push(`the trust anchors cannot be read (${(error as Error).message})`);
+    }
+    return rules.map((rule) => ({ subject, rule, next }));
+}
+
+/** Another anchor bundle than the live one breaks mTLS with every proxy that still runs. */
+function rotationFaults(identity: Identity, live: LiveIdentity): readonly Fault[] {
+    if (!live.issuer || trim(live.issuer.trustAnchors) === identity.trustAnchors) {
+        return [];
+    }
+    return [
+        {
+            subject: "identity.trustAnchors",
+            rule: "differs from the trust anchors that the running mesh uses; proxies that run would lose mTLS",
+            next: `set identity.trustAnchors to ca.crt of Secret linkerd/${ISSUER_SECRET}`,
+        },
+    ];
+}
+
+function trim(pem: string): string {
+    return `${pem.trim()}\n`;
+}
