@@ -3,7 +3,7 @@ export interface Fault {
     /** What is at fault: a config key (`linkerdVersion`) or an object (`Secret linkerd/linkerd-identity-issuer`). */
     readonly subject: string;
     /** The value that was found; never a secret. */
-    readonly value?: string;
+    readonly value?: string | undefined;
     /** The rule that it breaks. */
     readonly rule: string;
     /** The next step: a command to type, or an edit of the stack file. */

@@ -1,0 +1,80 @@
+import { createHash } from "node:crypto";
+import { mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { RefusedError } from "../plan/faults";
+import { cacheDirectory } from "../toolchain/index";
+import type { ChartRequest } from "./source";
+
+const index = z.looseObject({
+    entries: z.record(
+        z.string(),
+        z.array(
+            z.looseObject({
+                version: z.string(),
+                digest: z.string().optional(),
+                urls: z.array(z.string()),
+            }),
+        ),
+    ),
+});
+
+const TIMEOUT_MS = 60_000;
+
+/**
+ * Downloads a chart's archive from a Helm repository into the user's cache, checked against the SHA-256 of the
+ * repository's index, and returns its path. A cached archive is used without asking the repository again.
+ * @throws RefusedError where the repository has no such version.
+ * @throws Error where it cannot be reached within 60 s, or the archive is not what the index says.
+ */
+export async function fetchChart(repository: string, request: ChartRequest): Promise<string> {
+    const base = repository.endsWith("/") ? repository : `${repository}/`;
+    const name = `${request.name}-${request.version}.tgz`;
+    const directory = join(cacheDirectory(), "charts", sha256(base).slice(0, 16));
+    const path = join(directory, name);
+    if (await stat(path).catch(() => undefined)) {
+        return path;
+    }
+    const entries = index.parse(parse((await get(`${base}index.yaml`)).toString())).entries;
+    const versions = entries[request.name] ?? [];
+    const entry = versions.find((one) => one.version === request.version);
+    if (!entry?.urls[0]) {
+        const newest = versions.slice(0, 5).map((one) => one.version);
+        throw new RefusedError([
+            {
+                subject: `chart ${request.name} ${request.version}`,
+                rule: `is not in ${repository}; the first it lists: ${newest.join(", ") || "no version of this chart"}`,
+                next: "set linkerdVersion to a release that exists, or charts to a repository or directory that has it",
+            },
+        ]);
+    }
+    const archive = await get(new URL(entry.urls[0], base).href);
+    if (entry.digest !== undefined && sha256(archive) !== entry.digest) {
+        throw new Error(
+            `SHA-256 of ${name} is ${sha256(archive)}, the index says ${entry.digest}`,
+        );
+    }
+    await mkdir(directory, { recursive: true });
+    const aside = `${path}.${process.pid}.tmp`;
+    await writeFile(aside, archive);
+    await rename(aside, path);
+    return path;
+}
+
+async function get(url: string): Promise<Buffer> {
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(
+        (error: Error) => {
+            const cause = error.cause instanceof Error ? error.cause.message : error.message;
+            throw new Error(`${url}: ${cause}`);
+        },
+    );
+    if (!response.ok) {
+        throw new Error(`${url}: HTTP ${response.status}`);
+    }
+    return Buffer.from(await response.arrayBuffer());
+}
+
+function sha256(data: string | Buffer): string {
+    return createHash("sha256").update(data).digest("hex");
+}

@@ -1,0 +1,171 @@
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { isAbsolute, join, relative, resolve } from "node:path";
+import * as tar from "tar";
+import { parse } from "yaml";
+import { z } from "zod";
+import { RefusedError, type Fault } from "../plan/faults";
+import { fetchChart } from "./repository";
+
+/** A chart of one exact version. */
+export interface ChartRequest {
+    readonly name: string;
+    readonly version: string;
+}
+
+/** A chart on disk, checked to be the one that was asked for. */
+export interface LocatedChart extends ChartRequest {
+    /**
+     * Path relative to the project, `./.charts/<sha256>/<name>[-<version>.tgz]`: the same on every machine, so
+     * that it may stand in a resource's inputs, and another for another content.
+     */
+    readonly path: string;
+    /** The chart's own range, as in `>=1.22.0-0`. */
+    readonly kubeVersion: string | undefined;
+}
+
+const chartYaml = z.looseObject({
+    name: z.string(),
+    version: z.string(),
+    kubeVersion: z.string().optional(),
+});
+
+/**
+ * Finds every chart in `source`: a Helm repository (`https://...`) or a directory that holds
+ * `<name>-<version>/` or `<name>-<version>.tgz` for each (as `helm pull [--untar]` names them).
+ * @throws RefusedError with a fault for each chart that is missing, unreadable or of another release.
+ */
+export async function locateCharts(
+    source: string,
+    requests: readonly ChartRequest[],
+    projectDirectory = process.cwd(),
+): Promise<LocatedChart[]> {
+    const results = await Promise.all(
+        requests.map(async (request) => {
+            try {
+                return await locate(source, request, projectDirectory);
+            } catch (error) {
+                if (error instanceof RefusedError) {
+                    return error;
+                }
+                return new RefusedError([
+                    fault(request, `cannot be read from ${source} (${(error as Error).message})`),
+                ]);
+            }
+        }),
+    );
+    const faults = results.flatMap((one) => (one instanceof RefusedError ? one.faults : []));
+    if (faults.length > 0) {
+        throw new RefusedError(faults);
+    }
+    return results.filter((one): one is LocatedChart => !(one instanceof RefusedError));
+}
+
+async function locate(
+    source: string,
+    request: ChartRequest,
+    projectDirectory: string,
+): Promise<LocatedChart> {
+    const found = /^https?:\/\//.test(source)
+        ? await fetchChart(source, request)
+        : await findInDirectory(source, request, projectDirectory);
+    const metadata = chartYaml.safeParse(parse(await readChartYaml(found, request.name)));
+    if (!metadata.success) {
+        throw new RefusedError([fault(request, `${found} has no valid Chart.yaml`)]);
+    }
+    const { name, version, kubeVersion } = metadata.data;
+    if (name !== request.name || version !== request.version) {
+        throw new RefusedError([
+            {
+                subject: `chart ${request.name} ${request.version}`,
+                value: `${name} ${version}`,
+                rule: `the chart at ${found} is of another release than the version line`,
+                next: `put ${request.name} ${request.version} there (helm pull ${request.name} --version ${request.version}), or set linkerdVersion to the release of the chart`,
+            },
+        ]);
+    }
+    return { ...request, path: await addressByContent(found, projectDirectory), kubeVersion };
+}
+
+async function findInDirectory(
+    source: string,
+    request: ChartRequest,
+    projectDirectory: string,
+): Promise<string> {
+    const directory = isAbsolute(source) ? source : resolve(projectDirectory, source);
+    const names = await readdir(directory);
+    const stem = `${request.name}-${request.version}`;
+    const found = [stem, `${stem}.tgz`].find((name) => names.includes(name));
+    if (found === undefined) {
+        const others = names.filter((name) => name.startsWith(`${request.name}-`)).sort();
+        throw new RefusedError([
+            fault(
+                request,
+                `is not in ${source}; it has: ${others.join(", ") || "no version of this chart"}`,
+            ),
+        ]);
+    }
+    return join(directory, found);
+}
+
+function fault(request: ChartRequest, rule: string): Fault {
+    return {
+        subject: `chart ${request.name} ${request.version}`,
+        rule,
+        next: "set linkerdVersion to a release that exists, or charts to a repository or directory that has it",
+    };
+}
+
+async function readChartYaml(path: string, name: string): Promise<string> {
+    if ((await stat(path)).isDirectory()) {
+        return readFile(join(path, "Chart.yaml"), "utf8");
+    }
+    const chunks: Buffer[] = [];
+    await tar.list({
+        file: path,
+        onReadEntry: (entry) => {
+            if (entry.path === `${name}/Chart.yaml`) {
+                entry.on("data", (chunk: Buffer) => chunks.push(chunk));
+            }
+        },
+    });
+    return Buffer.concat(chunks).toString();
+}
+
+async function addressByContent(path: string, projectDirectory: string): Promise<string> {
+    const hash = createHash("sha256");
+    for (const file of await filesBelow(path)) {
+        hash.update(`${relative(path, file)}\0`).update(await readFile(file));
+    }
+    const digest = hash.digest("hex");
+    const parent = join(projectDirectory, ".charts", digest);
+    const name = path.split("/").at(-1) ?? "chart";
+    const target = `./.charts/${digest}/${name}`;
+    if (await exists(join(parent, name))) {
+        return target;
+    }
+    // Made aside and moved, so that a run beside this one never sees half a chart.
+    const aside = `${parent}.${process.pid}.tmp`;
+    await mkdir(aside, { recursive: true });
+    await cp(path, join(aside, name), { recursive: true });
+    await rename(aside, parent).catch(() => rm(aside, { recursive: true }));
+    return target;
+}
+
+async function filesBelow(path: string): Promise<string[]> {
+    if (!(await stat(path)).isDirectory()) {
+        return [path];
+    }
+    const entries = await readdir(path, { recursive: true, withFileTypes: true });
+    return entries
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name))
+        .sort();
+}
+
+function exists(path: string): Promise<boolean> {
+    return stat(path).then(
+        () => true,
+        () => false,
+    );
+}

@@ -1,0 +1,136 @@
+import * as k8s from "@kubernetes/client-node";
+import { parse } from "yaml";
+import type { KeyPair } from "../plan/certificates";
+import { ANCHOR_SECRET, ISSUER_SECRET, type LiveIdentity } from "../plan/identity";
+import {
+    WEBHOOK_CA_SECRET,
+    WEBHOOKS,
+    webhookSecret,
+    type LiveWebhookCertificates,
+} from "../plan/webhooks";
+import { found, listAll, type Connection } from "./connection";
+
+/** Annotation on the mesh's namespaces that names the stack which owns the installation. */
+export const STACK_ANNOTATION = "mesh-upgrade/stack";
+
+/** One of the mesh's namespaces. */
+export interface LiveNamespace {
+    readonly name: string;
+    /** Stack that owns what is installed in it; undefined: none. */
+    readonly stack: string | undefined;
+}
+
+export interface LiveCrd {
+    readonly name: string;
+    /** `2024.7.5`, of the chart linkerd-crds that it came with. */
+    readonly chartVersion: string | undefined;
+    /** Stack that made it; undefined: somebody else. */
+    readonly stack: string | undefined;
+}
+
+/** What is installed of Linkerd; read-only. */
+export interface LiveLinkerd {
+    readonly namespaces: readonly LiveNamespace[];
+    /** Of ConfigMap linkerd-config; undefined: no control plane. */
+    readonly linkerdVersion: string | undefined;
+    readonly installed: boolean;
+    readonly crds: readonly LiveCrd[];
+    readonly identity: LiveIdentity;
+    readonly webhooks: LiveWebhookCertificates;
+    /** Helm's newest record of release linkerd-viz. */
+    readonly vizRelease: { readonly revision: number; readonly status: string } | undefined;
+    /** Whether a viz that is no Helm release stands there (the linkerd CLI's). */
+    readonly vizObjects: boolean;
+    /** Git version of the API server: `v1.34.4`. */
+    readonly serverVersion: string;
+}
+
+/** CRDs of the chart linkerd-crds: Linkerd's own groups, and routes of the Gateway API. */
+const CRDS =
+    /\.(policy\.linkerd\.io|workload\.linkerd\.io)$|^serviceprofiles\.linkerd\.io$|^(http|grpc)routes\.gateway\.networking\.k8s\.io$/;
+
+export async function observeLinkerd(connection: Connection): Promise<LiveLinkerd> {
+    const { core, apps, kubeconfig } = connection;
+    const secret = (namespace: string, name: string) =>
+        found(core.readNamespacedSecret({ namespace, name }));
+    const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
+    const [linkerd, viz, config, crds, issuer, anchor, ca, releases, vizDeployments, code] =
+        await Promise.all([
+            found(core.readNamespace({ name: "linkerd" })),
+            found(core.readNamespace({ name: "linkerd-viz" })),
+            found(core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" })),
+            listAll((page) => extensions.listCustomResourceDefinition(page)),
+            secret("linkerd", ISSUER_SECRET),
+            secret("linkerd", ANCHOR_SECRET),
+            secret("linkerd", WEBHOOK_CA_SECRET),
+            core.listNamespacedSecret({
+                namespace: "linkerd-viz",
+                labelSelector: "owner=helm,name=linkerd-viz",
+            }),
+            apps.listNamespacedDeployment({
+                namespace: "linkerd-viz",
+                labelSelector: "linkerd.io/extension=viz",
+            }),
+            kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
+        ]);
+    const leaves = await Promise.all(
+        WEBHOOKS.map(async ({ service, namespace }) => {
+            const leaf = await secret(namespace, webhookSecret(service));
+            return [service, keyPair(leaf)] as const;
+        }),
+    );
+    const values = parse(config?.data?.["values"] ?? "") as { linkerdVersion?: string } | null;
+    const issuerPair = keyPair(issuer);
+    const anchorPair = keyPair(anchor);
+    const caPair = keyPair(ca);
+    return {
+        namespaces: [linkerd, viz]
+            .filter((one) => one !== undefined)
+            .map((one) => ({
+                name: one.metadata?.name ?? "",
+                stack: one.metadata?.annotations?.[STACK_ANNOTATION],
+            })),
+        linkerdVersion: values?.linkerdVersion,
+        installed: config !== undefined,
+        crds: crds
+            .filter((crd) => CRDS.test(crd.metadata?.name ?? ""))
+            .map((crd) => ({
+                name: crd.metadata?.name ?? "",
+                chartVersion: /^linkerd-crds-(.+)$/.exec(
+                    crd.metadata?.labels?.["helm.sh/chart"] ?? "",
+                )?.[1],
+                stack: crd.metadata?.annotations?.[STACK_ANNOTATION],
+            })),
+        identity: {
+            installed: config !== undefined,
+            ...(anchorPair ? { anchor: anchorPair } : {}),
+            ...(issuerPair
+                ? { issuer: { ...issuerPair, trustAnchors: text(issuer, "ca.crt") ?? "" } }
+                : {}),
+        },
+        webhooks: { ...(caPair ? { ca: caPair } : {}), leaves: Object.fromEntries(leaves) },
+        vizRelease: newestRelease(releases.items),
+        vizObjects: vizDeployments.items.length > 0,
+        serverVersion: code.gitVersion,
+    };
+}
+
+function text(secret: k8s.V1Secret | undefined, name: string): string | undefined {
+    const value = secret?.data?.[name];
+    return value === undefined ? undefined : Buffer.from(value, "base64").toString();
+}
+
+function keyPair(secret: k8s.V1Secret | undefined): KeyPair | undefined {
+    const certificate = text(secret, "tls.crt");
+    const key = text(secret, "tls.key");
+    return certificate && key ? { certificate, key } : undefined;
+}
+
+/** Helm keeps one Secret per revision; labels `version` and `status` say which. */
+function newestRelease(secrets: readonly k8s.V1Secret[]) {
+    const releases = secrets.map((secret) => ({
+        revision: Number(secret.metadata?.labels?.["version"] ?? 0),
+        status: secret.metadata?.labels?.["status"] ?? "unknown",
+    }));
+    return releases.sort((a, b) => b.revision - a.revision)[0];
+}

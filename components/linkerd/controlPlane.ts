@@ -1,0 +1,95 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { STACK_ANNOTATION } from "../../cluster/linkerd";
+import { ANCHOR_SECRET, ISSUER_SECRET, type Identity } from "../../plan/identity";
+import {
+    WEBHOOK_CA_SECRET,
+    WEBHOOKS,
+    webhookSecret,
+    type WebhookCertificates,
+} from "../../plan/webhooks";
+import { tlsSecret } from "./secrets";
+
+export interface LinkerdControlPlaneArgs {
+    /** Path of the chart linkerd-control-plane, relative to the project. */
+    readonly chart: string;
+    /** Values of the chart. All must be known in preview, or the chart shows no objects there. */
+    readonly values: Readonly<Record<string, unknown>>;
+    readonly identity: Identity;
+    readonly webhooks: WebhookCertificates;
+    /** The stack that owns the installation, as written into the namespace's annotation. */
+    readonly stack: string;
+    /** Provider for what outlives the stack: it takes over what an earlier installation left. */
+    readonly retained: k8s.Provider;
+}
+
+/**
+ * Linkerd's control plane: its namespace, identity and webhook certificates, and the chart's objects one by one.
+ * It is done when its Deployments are available. Namespace and identity stay when the stack is destroyed.
+ */
+export class LinkerdControlPlane extends pulumi.ComponentResource {
+    constructor(
+        name: string,
+        args: LinkerdControlPlaneArgs,
+        opts?: pulumi.ComponentResourceOptions,
+    ) {
+        super("mesh-upgrade:linkerd:LinkerdControlPlane", name, {}, opts);
+        const kept = { parent: this, provider: args.retained, retainOnDelete: true };
+        const namespace = new k8s.core.v1.Namespace(
+            "linkerd",
+            {
+                metadata: {
+                    name: "linkerd",
+                    annotations: {
+                        "linkerd.io/inject": "disabled",
+                        [STACK_ANNOTATION]: args.stack,
+                    },
+                    labels: {
+                        "linkerd.io/is-control-plane": "true",
+                        "config.linkerd.io/admission-webhooks": "disabled",
+                        "linkerd.io/control-plane-ns": "linkerd",
+                        "pod-security.kubernetes.io/enforce": "privileged",
+                    },
+                },
+            },
+            kept,
+        );
+        const keptInside = { ...kept, dependsOn: namespace };
+        const inside = { parent: this, dependsOn: namespace };
+        const { anchor, issuer, trustAnchors } = args.identity;
+        const secrets = [
+            tlsSecret(
+                { namespace: "linkerd", name: ISSUER_SECRET, pair: issuer, ca: trustAnchors },
+                keptInside,
+            ),
+            tlsSecret(
+                { namespace: "linkerd", name: WEBHOOK_CA_SECRET, pair: args.webhooks.ca },
+                inside,
+            ),
+            ...WEBHOOKS.filter((webhook) => webhook.namespace === "linkerd").map(({ service }) =>
+                tlsSecret(
+                    {
+                        namespace: "linkerd",
+                        name: webhookSecret(service),
+                        pair: args.webhooks.leaves[service] ?? missing(service),
+                    },
+                    inside,
+                ),
+            ),
+            ...(anchor
+                ? [tlsSecret({ namespace: "linkerd", name: ANCHOR_SECRET, pair: anchor }, keptInside)]
+                : []),
+        ];
+        new k8s.helm.v4.Chart(
+            name,
+            { chart: args.chart, namespace: "linkerd", values: { ...args.values } },
+            { parent: this, dependsOn: [namespace, ...secrets] },
+        );
+        this.registerOutputs({});
+    }
+}
+
+/** A plan holds a leaf for every webhook; one without is a fault of the program. */
+export function missing(service: string): never {
+    throw new Error(`the plan has no certificate for Service ${service}`);
+}

@@ -1,0 +1,175 @@
+import * as semver from "semver";
+import type { Config } from "../config";
+import type { LiveLinkerd } from "../cluster/linkerd";
+import type { LocatedChart } from "../charts/source";
+import type { Fault } from "./faults";
+import { planIdentity, type Identity } from "./identity";
+import { at, valueFaults } from "./values";
+import { compareVersions, latest, versionOfChart, type LinkerdVersion } from "./versions";
+import { planWebhookCertificates, type WebhookCertificates } from "./webhooks";
+
+/** What this update makes of the installation. */
+export interface LinkerdPlan {
+    readonly version: LinkerdVersion;
+    /** Version of the CRDs: the greater of config and live. */
+    readonly crds: LinkerdVersion;
+    readonly change: "install" | "upgrade" | "revert" | "none";
+    /** Image tag that the injector gives new pods. */
+    readonly proxy: string;
+    readonly identity: Identity;
+    readonly webhooks: WebhookCertificates;
+    /** Lines for the preview. */
+    readonly lines: readonly string[];
+}
+
+/** CRDs move forward only: the API server refuses a set that lacks a stored version. */
+export function crdVersion(config: LinkerdVersion, live: LiveLinkerd): LinkerdVersion {
+    const versions = live.crds.map((crd) => versionOfChart(crd.chartVersion ?? ""));
+    return latest([config, ...versions.filter((one) => one !== undefined)]) ?? config;
+}
+
+/** Reasons why the installation that is there must not be touched by `stack`. */
+export function ownershipFaults(live: LiveLinkerd, stack: string): readonly Fault[] {
+    const faults: Fault[] = [];
+    const inUse = new Map([
+        ["linkerd", live.installed || live.identity.issuer !== undefined],
+        ["linkerd-viz", live.vizObjects || live.vizRelease !== undefined],
+    ]);
+    const owner = (name: string) => live.namespaces.find((one) => one.name === name)?.stack;
+    for (const [name, used] of inUse) {
+        const found = owner(name);
+        if (found !== undefined && found !== stack) {
+            faults.push({
+                subject: `Namespace ${name}`,
+                value: found,
+                rule: `is owned by another stack, not by ${stack}`,
+                next: `pulumi stack select ${found}; after a rename of the stack: kubectl annotate namespace ${name} mesh-upgrade/stack=${stack} --overwrite`,
+            });
+        } else if (found === undefined && used) {
+            faults.push({
+                subject: `Namespace ${name}`,
+                rule: "holds an installation that this stack did not make (by the linkerd CLI or Helm)",
+                next: "taking it over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+            });
+        }
+    }
+    // Until the first installation has gone through, a CRD of the chart's that somebody else made is in the way.
+    const foreign = owner("linkerd") === stack ? [] : live.crds.filter((crd) => crd.stack !== stack);
+    if (foreign.length > 0 && faults.length === 0) {
+        faults.push({
+            subject: "CustomResourceDefinitions",
+            value: foreign.map((crd) => crd.name).join(", "),
+            rule: "exist already and were not made by this stack",
+            next: "remove them (kubectl delete crd ..., which deletes every object of theirs); taking them over is asked for by the setting adopt, which this version does not have yet",
+        });
+    }
+    return faults;
+}
+
+/** Faults of a viz release that an earlier run left half-way. */
+export function releaseFaults(live: LiveLinkerd): readonly Fault[] {
+    const release = live.vizRelease;
+    if (!release?.status.startsWith("pending-")) {
+        return [];
+    }
+    const repair =
+        release.revision > 1
+            ? `helm -n linkerd-viz rollback linkerd-viz ${release.revision - 1}`
+            : "helm -n linkerd-viz uninstall linkerd-viz";
+    return [
+        {
+            subject: "Helm release linkerd-viz/linkerd-viz",
+            value: release.status,
+            rule: `revision ${release.revision} was interrupted; Helm refuses another operation on it`,
+            next: `${repair} (or: kubectl -n linkerd-viz delete secret sh.helm.release.v1.linkerd-viz.v${release.revision}), then: pulumi up --refresh`,
+        },
+    ];
+}
+
+/** Faults of charts that do not run on this API server. */
+export function chartFaults(charts: readonly LocatedChart[], serverVersion: string): Fault[] {
+    return charts
+        .filter((chart) => chart.kubeVersion !== undefined)
+        .filter((chart) => !semver.satisfies(baseVersion(serverVersion), chart.kubeVersion ?? "*"))
+        .map((chart) => ({
+            subject: `chart ${chart.name} ${chart.version}`,
+            value: serverVersion,
+            rule: `the chart asks for Kubernetes ${chart.kubeVersion}`,
+            next: "upgrade the cluster first, or choose an older linkerdVersion",
+        }));
+}
+
+/** `v1.30.4-eks-1` -> `1.30.4`: a vendor's suffix is no pre-release. */
+function baseVersion(serverVersion: string): string {
+    return semver.coerce(serverVersion)?.version ?? "0.0.0";
+}
+
+/** The plan, or every fault that stands in its way. */
+export async function planLinkerd(
+    config: Config,
+    live: LiveLinkerd,
+    stack: string,
+    now: Date,
+): Promise<LinkerdPlan | readonly Fault[]> {
+    const ownership = ownershipFaults(live, stack);
+    if (ownership.length > 0) {
+        return ownership;
+    }
+    const values = config.controlPlane.values;
+    const trustDomain =
+        stringAt(values, "identityTrustDomain") ?? stringAt(values, "clusterDomain") ?? "cluster.local";
+    const [identity, webhooks] = await Promise.all([
+        planIdentity(config.identity, live.identity, trustDomain, now),
+        planWebhookCertificates(live.webhooks, now),
+    ]);
+    const faults = [
+        ...valueFaults({
+            crds: config.crds.values,
+            controlPlane: values,
+            viz: config.viz.values,
+        }),
+        ...releaseFaults(live),
+        ...(isFaults(identity) ? identity : []),
+        ...(isFaults(webhooks) ? webhooks : []),
+    ];
+    if (isFaults(identity) || isFaults(webhooks) || faults.length > 0) {
+        return faults;
+    }
+    const version = config.linkerdVersion;
+    const crds = crdVersion(version, live);
+    const change = changeOf(version, live);
+    return {
+        version,
+        crds,
+        change,
+        proxy: stringAt(values, "proxy.image.version") ?? version.tag,
+        identity,
+        webhooks,
+        lines: [
+            `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
+            ...(compareVersions(crds, version) > 0
+                ? [
+                      `CRDs stay at ${crds.tag}: they move forward only (linkerdVersion is ${version.tag}; the API server refuses to drop a stored version)`,
+                  ]
+                : []),
+        ],
+    };
+}
+
+function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPlan["change"] {
+    const from = versionOfChart((live.linkerdVersion ?? "").replace(/^edge-/, "20"));
+    if (!live.installed) {
+        return "install";
+    }
+    const order = from ? compareVersions(version, from) : 1;
+    return order === 0 ? "none" : order > 0 ? "upgrade" : "revert";
+}
+
+function stringAt(values: unknown, path: string): string | undefined {
+    const value = at(values, path);
+    return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function isFaults(value: object): value is readonly Fault[] {
+    return Array.isArray(value);
+}

@@ -1,0 +1,116 @@
+import type { ChartValues } from "../config";
+import type { Fault } from "./faults";
+import type { LinkerdVersion } from "./versions";
+import { WEBHOOKS, type WebhookCertificates } from "./webhooks";
+
+/** Chart values that the program derives; a stack file that sets one contradicts it. */
+const DERIVED = {
+    crds: ["linkerdVersion"],
+    controlPlane: [
+        "linkerdVersion",
+        "identityTrustAnchorsPEM",
+        "identity.externalCA",
+        "identity.issuer.scheme",
+        "identity.issuer.tls",
+        ...certificateValues("linkerd"),
+    ],
+    viz: ["linkerdVersion", ...certificateValues("linkerd-viz")],
+} as const;
+
+function certificateValues(namespace: string): string[] {
+    return WEBHOOKS.filter((one) => one.namespace === namespace).flatMap(({ value }) =>
+        ["externalSecret", "caBundle", "crtPEM", "keyPEM", "injectCaFrom", "injectCaFromSecret"].map(
+            (key) => `${value}.${key}`,
+        ),
+    );
+}
+
+/** A fault for each derived value that the stack file sets. */
+export function valueFaults(
+    values: Readonly<Record<keyof typeof DERIVED, ChartValues>>,
+): readonly Fault[] {
+    return Object.entries(DERIVED).flatMap(([section, paths]) =>
+        paths
+            .filter((path) => at(values[section as keyof typeof DERIVED], path) !== undefined)
+            .map((path) => ({
+                subject: `${section}.values.${path}`,
+                rule: "is derived by the program (from linkerdVersion, identity and its own certificates)",
+                next: `remove ${path} from ${section}.values`,
+            })),
+    );
+}
+
+/** Values of the chart linkerd-crds. */
+export function crdValues(values: ChartValues, version: LinkerdVersion): ChartValues {
+    return merge(values, { linkerdVersion: version.tag });
+}
+
+/**
+ * Values of the chart linkerd-control-plane. No render may differ from the last one for the same input:
+ * certificates stand in Secrets of the stack's, and the heartbeat's schedule, by default the minute of the
+ * render, derives from the cluster's uid, which also spreads clusters over the day.
+ */
+export function controlPlaneValues(
+    values: ChartValues,
+    version: LinkerdVersion,
+    trustAnchors: string,
+    webhooks: WebhookCertificates,
+    clusterUid: string,
+): ChartValues {
+    const seed = Number.parseInt(clusterUid.replace(/[^0-9a-f]/g, "").slice(0, 8) || "0", 16);
+    return merge(
+        { heartbeatSchedule: `${seed % 60} ${Math.floor(seed / 60) % 24} * * *` },
+        values,
+        {
+            linkerdVersion: version.tag,
+            identityTrustAnchorsPEM: trustAnchors,
+            identity: { issuer: { scheme: "kubernetes.io/tls" } },
+        },
+        certificatesOf("linkerd", webhooks),
+    );
+}
+
+/** Values of the chart linkerd-viz. */
+export function vizValues(
+    values: ChartValues,
+    version: LinkerdVersion,
+    webhooks: WebhookCertificates,
+): ChartValues {
+    return merge(
+        values,
+        { linkerdVersion: version.tag },
+        certificatesOf("linkerd-viz", webhooks),
+    );
+}
+
+function certificatesOf(namespace: string, webhooks: WebhookCertificates): ChartValues {
+    return Object.fromEntries(
+        WEBHOOKS.filter((one) => one.namespace === namespace).map(({ value }) => [
+            value,
+            { externalSecret: true, caBundle: webhooks.ca.certificate },
+        ]),
+    );
+}
+
+/** Merges maps by key, later ones first; lists and scalars are replaced, as Helm does. */
+export function merge(...all: readonly ChartValues[]): ChartValues {
+    return all.reduce<Record<string, unknown>>((into, values) => {
+        const merged = { ...into };
+        for (const [key, value] of Object.entries(values)) {
+            const before = merged[key];
+            merged[key] = isMap(before) && isMap(value) ? merge(before, value) : value;
+        }
+        return merged;
+    }, {});
+}
+
+/** The value at a dotted path; undefined where there is none. */
+export function at(values: unknown, path: string): unknown {
+    return path
+        .split(".")
+        .reduce<unknown>((value, key) => (isMap(value) ? value[key] : undefined), values);
+}
+
+function isMap(value: unknown): value is ChartValues {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+}

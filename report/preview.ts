@@ -1,0 +1,28 @@
+import { nameOf, type DataPlanePlan } from "../plan/dataPlane";
+import type { LinkerdPlan } from "../plan/linkerd";
+
+/** Workloads that are listed one by one; more are counted. */
+const MOST_WORKLOADS = 40;
+
+/** What preview and update say before the engine's own list of changes. */
+export function previewLines(plan: LinkerdPlan, dataPlane: DataPlanePlan): string[] {
+    const { workloads, unrestartable, pods, current, target } = dataPlane;
+    if (pods === 0) {
+        return [...plan.lines, "data plane: no meshed pods"];
+    }
+    const shown = workloads.slice(0, MOST_WORKLOADS);
+    const rest = workloads.length - shown.length;
+    return [
+        ...plan.lines,
+        `data plane: ${current} of ${pods} pods run ${target}; ${workloads.length} workloads to restart`,
+        ...shown.map(
+            ({ workload, from, pods: count }) =>
+                `  ${nameOf(workload)}: ${count} pods, proxy ${from.join(", ")} -> ${target}`,
+        ),
+        ...(rest > 0 ? [`  and ${rest} workloads more`] : []),
+        ...unrestartable.map(
+            (one) =>
+                `  stays stale: ${one.namespace}/${one.what} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
+        ),
+    ];
+}

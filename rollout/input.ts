@@ -1,0 +1,31 @@
+import { z } from "zod";
+
+/** What a wave's commands read on stdin: JSON, without credentials. */
+export const waveInput = z.strictObject({
+    /** Name of the wave. */
+    wave: z.string(),
+    target: z.strictObject({
+        /** `edge-24.7.5`, of the control plane. */
+        version: z.string(),
+        /** Image tag of the proxy that new pods must get. */
+        proxy: z.string(),
+    }),
+    cluster: z.strictObject({
+        kubeconfig: z.string().optional(),
+        context: z.string(),
+        clusterUid: z.string(),
+    }),
+    /** How long a workload may go without progress. */
+    timeoutSeconds: z.number().positive(),
+});
+
+export type WaveInput = z.infer<typeof waveInput>;
+
+/** Reads the whole of stdin. @throws Error that names what is wrong with it. */
+export async function readInput(): Promise<WaveInput> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) {
+        chunks.push(chunk as Buffer);
+    }
+    return waveInput.parse(JSON.parse(Buffer.concat(chunks).toString()));
+}

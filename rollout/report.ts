@@ -1,0 +1,76 @@
+import type { Unrestartable, WorkloadPlan } from "../plan/dataPlane";
+
+/** What became of one workload. */
+export interface WorkloadResult {
+    /** `shop/Deployment/web`. */
+    readonly workload: string;
+    readonly action: WorkloadPlan["action"];
+    /** Proxy versions before. */
+    readonly from: readonly string[];
+    readonly pods: number;
+    readonly seconds: number;
+    /** Why it failed; absent on success. */
+    readonly failure?: string;
+}
+
+/** What a wave did; as JSON a stack output. */
+export interface WaveReport {
+    readonly wave: string;
+    /** Proxy version that every restartable pod must run. */
+    readonly target: string;
+    readonly workloads: readonly WorkloadResult[];
+    readonly unrestartable: readonly Unrestartable[];
+    /** Pods of the mesh, and how many of them run the target. */
+    readonly pods: number;
+    readonly current: number;
+    readonly seconds: number;
+    readonly failures: readonly string[];
+}
+
+/** The engine passes a command's output on in an environment variable, which is limited in length. */
+const MOST_ENTRIES = 150;
+
+/** The report as JSON of less than 64 KiB; long lists are cut, with the number left out. */
+export function reportJson(report: WaveReport): string {
+    const cut = (report.workloads.length - MOST_ENTRIES) + (report.unrestartable.length - MOST_ENTRIES);
+    if (cut <= 0 && JSON.stringify(report).length < 60_000) {
+        return JSON.stringify(report);
+    }
+    const workloads = report.workloads.slice(0, MOST_ENTRIES);
+    const unrestartable = report.unrestartable.slice(0, MOST_ENTRIES);
+    return JSON.stringify({
+        ...report,
+        workloads,
+        unrestartable,
+        leftOut: {
+            workloads: report.workloads.length - workloads.length,
+            unrestartable: report.unrestartable.length - unrestartable.length,
+        },
+    });
+}
+
+/** A table of the workloads and a line for what could not be restarted. */
+export function tableLines(report: WaveReport): string[] {
+    const rows = report.workloads.map((one) => [
+        one.workload,
+        one.action,
+        one.from.join(", "),
+        report.target,
+        `${one.seconds} s`,
+        one.failure === undefined ? "ok" : "FAILED",
+    ]);
+    const header = ["workload", "action", "from", "to", "took", "result"];
+    const widths = header.map((title, column) =>
+        Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+    );
+    const line = (row: readonly string[]) =>
+        row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd();
+    return [
+        ...(rows.length > 0 ? [line(header), ...rows.map(line)] : []),
+        ...report.unrestartable.map(
+            (one) =>
+                `not restarted: ${one.namespace}/${one.what} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
+        ),
+        `wave ${report.wave}: ${report.current} of ${report.pods} pods run ${report.target} after ${report.seconds} s`,
+    ];
+}
