@@ -1,0 +1,135 @@
+import type { V1Container, V1Pod, V1Volume } from "@kubernetes/client-node";
+import type { PatchStep } from "./admission";
+import type { InjectorConfig } from "./injectorConfig";
+
+type Annotations = Record<string, string>;
+
+const nativeSidecar = [
+    "config.beta.linkerd.io/proxy-enable-native-sidecar",
+    "config.alpha.linkerd.io/proxy-enable-native-sidecar",
+];
+
+/**
+ * The patch that makes a pod meshed; empty for a pod that is not to be, cannot be or already is.
+ * @param pod as submitted: its own namespace may be unset
+ * @param namespace that it is created in, with that namespace's annotations
+ */
+export function injectionPatch(
+    config: InjectorConfig,
+    pod: V1Pod,
+    namespace: { name: string; annotations: Annotations },
+): PatchStep[] {
+    if (!isWanted(pod, namespace.annotations) || !isPossible(pod)) return [];
+    const annotation = (key: string) =>
+        pod.metadata?.annotations?.[key] ?? namespace.annotations[key];
+    const version = annotation("config.linkerd.io/proxy-version") ?? config.proxyVersion;
+    const native = nativeSidecar.map(annotation).find((value) => value !== undefined);
+    const asInit = native === undefined ? config.nativeSidecar : native === "true";
+    const proxy = proxyContainer(config, version, asInit);
+    const init = initContainer(config, version);
+    return [
+        ...merge("/metadata/annotations", pod.metadata?.annotations, {
+            "linkerd.io/created-by": `linkerd/proxy-injector ${config.tag}`,
+            "linkerd.io/inject": "enabled",
+            "linkerd.io/proxy-version": version,
+            "linkerd.io/trust-root-sha256": config.trustAnchorsHash,
+        }),
+        ...merge("/metadata/labels", pod.metadata?.labels, {
+            "linkerd.io/control-plane-ns": config.namespace,
+            "linkerd.io/workload-ns": namespace.name,
+            ...ownerLabel(pod),
+        }),
+        ...append("/spec/volumes", pod.spec?.volumes, volumes),
+        ...append(
+            "/spec/initContainers",
+            pod.spec?.initContainers,
+            asInit ? [init, proxy] : [init],
+        ),
+        ...(asInit ? [] : [{ op: "add" as const, path: "/spec/containers/0", value: proxy }]),
+    ];
+}
+
+function isWanted(pod: V1Pod, namespaceAnnotations: Annotations): boolean {
+    const key = "linkerd.io/inject";
+    const value = pod.metadata?.annotations?.[key] ?? namespaceAnnotations[key];
+    return value === "enabled" || value === "ingress";
+}
+
+function isPossible(pod: V1Pod): boolean {
+    const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+    return !pod.spec?.hostNetwork && !containers.some(({ name }) => name === "linkerd-proxy");
+}
+
+/** Label linkerd.io/proxy-<kind> with the workload's name. */
+function ownerLabel(pod: V1Pod): Record<string, string> {
+    const owner = pod.metadata?.ownerReferences?.find(({ controller }) => controller === true);
+    if (owner === undefined) return {};
+    const hash = pod.metadata?.labels?.["pod-template-hash"];
+    if (owner.kind === "ReplicaSet" && hash !== undefined && owner.name.endsWith(`-${hash}`)) {
+        return { "linkerd.io/proxy-deployment": owner.name.slice(0, -hash.length - 1) };
+    }
+    return { [`linkerd.io/proxy-${owner.kind.toLowerCase()}`]: owner.name };
+}
+
+const volumes: V1Volume[] = [
+    { name: "linkerd-proxy-init-xtables-lock", emptyDir: {} },
+    { name: "linkerd-identity-end-entity", emptyDir: { medium: "Memory" } },
+];
+
+function proxyContainer(config: InjectorConfig, version: string, asInit: boolean): V1Container {
+    return {
+        name: "linkerd-proxy",
+        image: `${config.proxyImage}:${version}`,
+        imagePullPolicy: "IfNotPresent",
+        ...(asInit ? { restartPolicy: "Always" } : {}),
+        env: [
+            {
+                name: "LINKERD2_PROXY_DESTINATION_SVC_ADDR",
+                value: `linkerd-dst-headless.${config.namespace}.svc.cluster.local.:8086`,
+            },
+            { name: "LINKERD2_PROXY_IDENTITY_DIR", value: "/var/run/linkerd/identity/end-entity" },
+            { name: "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS", value: config.trustAnchors },
+            { name: "_l5d_ns", value: config.namespace },
+            { name: "_l5d_trustdomain", value: config.trustDomain },
+        ],
+        ports: [
+            { name: "linkerd-proxy", containerPort: 4143 },
+            { name: "linkerd-admin", containerPort: 4191 },
+        ],
+        volumeMounts: [
+            {
+                name: "linkerd-identity-end-entity",
+                mountPath: "/var/run/linkerd/identity/end-entity",
+            },
+        ],
+    };
+}
+
+function initContainer(config: InjectorConfig, version: string): V1Container {
+    const image = config.initImage ?? `${config.proxyImage}:${version}`;
+    if (config.cni) {
+        const proxy = `${config.proxyImage}:${version}`;
+        return { name: "linkerd-network-validator", image: proxy, imagePullPolicy: "IfNotPresent" };
+    }
+    return {
+        name: "linkerd-init",
+        image,
+        imagePullPolicy: "IfNotPresent",
+        args: ["--incoming-proxy-port", "4143", "--outgoing-proxy-port", "4140"],
+        volumeMounts: [{ name: "linkerd-proxy-init-xtables-lock", mountPath: "/run" }],
+    };
+}
+
+function merge(path: string, present: Annotations | undefined, wanted: Annotations): PatchStep[] {
+    if (present === undefined) return [{ op: "add", path, value: wanted }];
+    return Object.entries(wanted).map(([key, value]) => ({
+        op: "add",
+        path: `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`,
+        value,
+    }));
+}
+
+function append<T>(path: string, present: readonly T[] | undefined, wanted: T[]): PatchStep[] {
+    if (present === undefined) return [{ op: "add", path, value: wanted }];
+    return wanted.map((value) => ({ op: "add", path: `${path}/-`, value }));
+}

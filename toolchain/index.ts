@@ -1,0 +1,66 @@
+import { fileURLToPath } from "node:url";
+import { ensurePrograms } from "./ensure";
+import { defaultLimits } from "./limits";
+import { programs } from "./programs";
+import { currentPlatform, type Program } from "./spec";
+
+export { cacheDirectory } from "./cache";
+export type { Program } from "./spec";
+export { ProgramsUnavailableError } from "./unavailable";
+
+export type RequiredProgram =
+    | "pulumi"
+    | "pulumi-resource-kubernetes"
+    | "kwokctl"
+    | "kwok"
+    | "kube-apiserver"
+    | "kube-controller-manager"
+    | "kube-scheduler"
+    | "etcd";
+
+/** Programs that exist only as official downloads. */
+export type OptionalProgram = "pulumi-language-nodejs" | "pulumi-resource-command";
+
+export interface Toolchain {
+    readonly programs: Readonly<Record<RequiredProgram, Program>>;
+    readonly optional: Readonly<Partial<Record<OptionalProgram, Program>>>;
+    /** Why an optional program could not be had. */
+    readonly absent: Readonly<Partial<Record<OptionalProgram, string>>>;
+}
+
+export interface ToolchainOptions {
+    /** Takes one line, without its end. Defaults to silence. */
+    readonly progress?: (line: string) => void;
+    /** Read for PATH, the cache, the base URLs (see sources.ts), and Go. Defaults to process.env. */
+    readonly environment?: NodeJS.ProcessEnv;
+    readonly signal?: AbortSignal;
+}
+
+/**
+ * Gets every program: from PATH, the user's cache, its official download (checksum verified
+ * before it runs), or a build from a pinned Go module. Takes about a second when all are there,
+ * half an hour when all are built on two cores.
+ *
+ * Throws ProgramsUnavailableError when a required program cannot be had, the signal's reason when
+ * it aborts, and an Error on an unsupported system or a wrong base URL.
+ */
+export async function ensureToolchain(options: ToolchainOptions = {}): Promise<Toolchain> {
+    const outcome = await ensurePrograms({
+        specs: programs,
+        environment: options.environment ?? process.env,
+        progress: options.progress ?? (() => undefined),
+        signal: options.signal,
+        limits: defaultLimits,
+        platform: currentPlatform(),
+        goFolder: fileURLToPath(new URL("go", import.meta.url)),
+    });
+    const required = new Set(programs.filter((spec) => spec.required).map((spec) => spec.name));
+    const found = [...outcome.programs];
+    return {
+        programs: Object.fromEntries(
+            found.filter(([name]) => required.has(name)),
+        ) as Toolchain["programs"],
+        optional: Object.fromEntries(found.filter(([name]) => !required.has(name))),
+        absent: Object.fromEntries(outcome.absent),
+    };
+}
