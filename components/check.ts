@@ -1,7 +1,8 @@
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Connection } from "../cluster/connection";
-import { compareDeclared, findMissing, type ObjectReference } from "../cluster/declared";
+import { compareDeclared, findMissing } from "../cluster/declared";
+import type { ObjectReference } from "../cluster/rawApi";
 import { formatFaults } from "../plan/faults";
 import type { DeclaredObject } from "./declared";
 

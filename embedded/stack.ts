@@ -1,0 +1,148 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { stringify } from "yaml";
+import type { Toolchain } from "../toolchain/index";
+import type { EmbeddedCluster } from "./cluster";
+import { pulumiEnvironment } from "./pulumi";
+
+/** The project's own directory. */
+export const PROJECT = join(__dirname, "..");
+
+/** Charts that come with the project; MESH_CHARTS names a directory of real ones. */
+export const CHARTS = process.env["MESH_CHARTS"] ?? join(PROJECT, "test", "fixtures", "charts");
+
+export interface PulumiResult {
+    readonly code: number;
+    readonly stdout: string;
+    /** Both streams, in the order of their lines. */
+    readonly output: string;
+}
+
+export interface PulumiRun {
+    /** Told each line as it comes. */
+    readonly onLine?: (line: string) => void;
+    /** More environment for this run only. */
+    readonly environment?: NodeJS.ProcessEnv;
+    readonly signal?: AbortSignal;
+}
+
+/** A stack of this project on an embedded cluster, with a stack file and a state of its own. */
+export interface EmbeddedStack {
+    readonly name: string;
+    /** The stack file: a copy, never one that git tracks. */
+    readonly file: string;
+    readonly stateDirectory: string;
+    /** Environment of the CLI. Holds the passphrase: never print it. */
+    readonly environment: NodeJS.ProcessEnv;
+    readonly pulumi: string;
+    /** Plugins that stand-ins play. */
+    readonly standIns: readonly string[];
+    /** Sets one key of the stack file; undefined removes it. */
+    edit(key: string, value: unknown): Promise<void>;
+    /** Runs `pulumi ARGS` on this stack, without questions. */
+    run(args: readonly string[], options?: PulumiRun): Promise<PulumiResult>;
+}
+
+export interface StackOptions {
+    readonly toolchain: Toolchain;
+    readonly cluster: Pick<EmbeddedCluster, "kubeconfig" | "context" | "uid">;
+    /** Gets the state, Pulumi's home and the stack file. */
+    readonly directory: string;
+    readonly linkerdVersion: string;
+    readonly name?: string;
+    /** More of the stack's config, by key. */
+    readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/** Makes an empty stack with a passphrase of its own. */
+export async function createStack(options: StackOptions): Promise<EmbeddedStack> {
+    const { toolchain, cluster, directory, name = "demo" } = options;
+    const { pulumi, environment, stateDirectory, standIns } = await pulumiEnvironment({
+        toolchain,
+        directory,
+        passphrase: randomBytes(24).toString("hex"),
+    });
+    const file = join(directory, `Pulumi.${name}.yaml`);
+    let config: Record<string, unknown> = {
+        context: cluster.context,
+        kubeconfig: cluster.kubeconfig,
+        clusterUid: cluster.uid,
+        linkerdVersion: options.linkerdVersion,
+        charts: CHARTS,
+        ...options.config,
+    };
+    const run = (args: readonly string[], runOptions: PulumiRun = {}) =>
+        runPulumi(pulumi, ["--cwd", PROJECT, ...args], { ...environment }, runOptions);
+
+    const created = await run(["stack", "init", name, "--no-select"]);
+    if (created.code !== 0) {
+        throw new Error(`pulumi stack init ended with ${created.code}:\n${created.output}`);
+    }
+    const write = async () => {
+        // Pulumi keeps the salt of the passphrase in the file; it stays.
+        const salt = /^encryptionsalt: .*$/m.exec(
+            await readFile(file, "utf8").catch(() => ""),
+        )?.[0];
+        const body = {
+            config: Object.fromEntries(
+                Object.entries(config).map(([key, value]) => [`mesh-upgrade:${key}`, value]),
+            ),
+        };
+        await writeFile(file, `${salt ? `${salt}\n` : ""}${stringify(body)}`);
+    };
+    await write();
+    return {
+        name,
+        file,
+        stateDirectory,
+        environment,
+        pulumi,
+        standIns,
+        edit: async (key, value) => {
+            const { [key]: _before, ...rest } = config;
+            config = value === undefined ? rest : { ...rest, [key]: value };
+            await write();
+        },
+        run: ([command = "", ...rest], runOptions) =>
+            run([command, "--stack", name, ...configFile(command, file), ...rest], runOptions),
+    };
+}
+
+/** Commands about the state alone know no stack file. */
+function configFile(command: string, file: string): string[] {
+    return ["up", "preview", "refresh", "destroy", "config"].includes(command)
+        ? ["--config-file", file]
+        : [];
+}
+
+async function runPulumi(
+    pulumi: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    options: PulumiRun,
+): Promise<PulumiResult> {
+    const child = spawn(pulumi, ["--non-interactive", "--color", "never", ...args], {
+        env: { ...environment, ...options.environment },
+        stdio: ["ignore", "pipe", "pipe"],
+        ...(options.signal ? { signal: options.signal, killSignal: "SIGINT" as const } : {}),
+    });
+    const stdout: string[] = [];
+    const both: string[] = [];
+    createInterface(child.stdout).on("line", (line) => {
+        stdout.push(line);
+        both.push(line);
+        options.onLine?.(line);
+    });
+    createInterface(child.stderr).on("line", (line) => {
+        both.push(line);
+        options.onLine?.(line);
+    });
+    const code = await new Promise<number>((resolve, reject) => {
+        child.on("error", (error) => (error.name === "AbortError" ? undefined : reject(error)));
+        child.on("close", (status) => resolve(status ?? -1));
+    });
+    return { code, stdout: stdout.join("\n"), output: both.join("\n") };
+}
