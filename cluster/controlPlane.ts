@@ -1,9 +1,13 @@
 import * as k8s from "@kubernetes/client-node";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import type { Fault } from "../plan/faults";
 import { found, listAll, reasonOf, type Connection } from "./connection";
 import { imageTag, PROXY_CONTAINER } from "./dataPlane";
 import { rolloutStatus } from "./rolloutStatus";
+
+/** How long a changed ConfigMap may take to reach a running pod: the kubelet's sync period and its cache. */
+const PROPAGATION_MS = 120_000;
 
 export interface ControlPlaneChecks {
     readonly passed: readonly string[];
@@ -62,11 +66,7 @@ export async function checkControlPlane(
     }
     const namespace = await meshedNamespace(core);
     if (namespace !== undefined && faults.length === 0) {
-        const proxies = new Set<string>();
-        for (let probe = 0; probe < PROBES; probe++) {
-            proxies.add(await injectedProxy(core, namespace));
-        }
-        const others = [...proxies].filter((proxy) => proxy !== target.proxy);
+        const others = await otherProxies(core, namespace, target.proxy);
         if (others.length === 0) {
             passed.push(`the injector gives new pods proxy ${target.proxy}`);
         } else {
@@ -79,6 +79,22 @@ export async function checkControlPlane(
         }
     }
     return { passed, faults };
+}
+
+/** What the injector gives new pods instead of `proxy`, as soon as that is nothing, or when the time is up. */
+async function otherProxies(core: k8s.CoreV1Api, namespace: string, proxy: string) {
+    const deadline = Date.now() + PROPAGATION_MS;
+    for (;;) {
+        const proxies = new Set<string>();
+        for (let probe = 0; probe < PROBES; probe++) {
+            proxies.add(await injectedProxy(core, namespace));
+        }
+        proxies.delete(proxy);
+        if (proxies.size === 0 || Date.now() > deadline) {
+            return [...proxies];
+        }
+        await sleep(2_000);
+    }
 }
 
 /** A namespace where meshed pods run; undefined where none do. */

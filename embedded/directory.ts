@@ -93,7 +93,8 @@ export async function chooseSocket(directory: string): Promise<string> {
 }
 
 export async function writeRecord(directory: string, record: ClusterRecord): Promise<void> {
-    await writeFile(layout(directory).record, JSON.stringify(record, null, 4), { mode: 0o600 });
+    const text = JSON.stringify(recordSchema.parse(record), null, 4);
+    await writeFile(layout(directory).record, text, { mode: 0o600 });
 }
 
 /** The record of a cluster, or undefined where the directory holds none (any more). */

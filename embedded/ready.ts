@@ -47,6 +47,16 @@ export async function writeKubeconfig(from: string, to: string): Promise<KubeCon
     return result;
 }
 
+// An API server without its etcd takes requests and answers none.
+const patience = 2_000;
+
+function withLimit<T>(answer: Promise<T>): Promise<T> {
+    const timer = sleep(patience, undefined, { ref: false }).then(() => {
+        throw new Error(`no answer in ${patience / 1000} s`);
+    });
+    return Promise.race([answer, timer]);
+}
+
 /**
  * Waits until the cluster can be used: the API answers, the nodes are Ready and the default
  * ServiceAccount exists (without it the API server refuses pods). Returns kube-system's uid.
@@ -65,7 +75,7 @@ export async function waitUntilUsable(
         for (;;) {
             let problem: unknown;
             try {
-                const found = await look();
+                const found = await withLimit(look());
                 if (found !== undefined) return found;
             } catch (error) {
                 problem = error;

@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { DEPENDS_ON } from "../../charts/postRender";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { ANCHOR_SECRET, ISSUER_SECRET, type Identity } from "../../plan/identity";
 import {
@@ -82,12 +83,29 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
         ];
         new k8s.helm.v4.Chart(
             name,
-            { chart: args.chart, namespace: "linkerd", values: { ...args.values } },
-            { parent: this, dependsOn: [namespace, ...secrets] },
+            {
+                chart: args.chart,
+                namespace: "linkerd",
+                values: { ...args.values },
+                postRenderer: {
+                    command: "node",
+                    args: ["--import", "tsx", "charts/postRender.ts"],
+                },
+            },
+            { parent: this, dependsOn: [namespace, ...secrets], transforms: [withoutOrder] },
         );
         this.registerOutputs({});
     }
 }
+
+/** The order has done its work when an object is registered; the cluster need not carry it. */
+const withoutOrder: pulumi.ResourceTransform = ({ props, opts }) => {
+    const metadata = props["metadata"] as { annotations?: Record<string, string> } | undefined;
+    const { [DEPENDS_ON]: order, ...annotations } = metadata?.annotations ?? {};
+    return order === undefined
+        ? undefined
+        : { props: { ...props, metadata: { ...metadata, annotations } }, opts };
+};
 
 /** A plan holds a leaf for every webhook; one without is a fault of the program. */
 export function missing(service: string): never {

@@ -130,7 +130,8 @@ test("a port that another process takes costs a second try, not the start", asyn
     const directory = await makeDirectory(undefined);
     const socket = await chooseSocket(directory);
     const record = { name: "ports", nodes: 1, keep: false, socket, programs };
-    const thief = createServer().listen(0, "127.0.0.1");
+    const thief = createServer();
+    await new Promise<void>((resolve) => thief.listen(0, "127.0.0.1", resolve));
     const stolen = (thief.address() as { port: number }).port;
     vi.mocked(freePorts).mockImplementationOnce(async (count) => {
         return [stolen, ...(await freePorts(count - 1))];
@@ -169,7 +170,7 @@ test.each([
     { signal: "SIGKILL", whenReady: true },
     { signal: "SIGKILL", whenReady: false },
     { signal: "SIGINT", whenReady: true },
-] as const)("$signal of the parent (ready: $whenReady) leaves nothing", async (how) => {
+] as const)("a parent's end by $signal (ready: $whenReady) leaves nothing", async (how) => {
     const { child, directory } = await inAnotherProcess({ keep: false, ...how });
     expect(existsSync(directory)).toBe(true);
     child.kill(how.signal);

@@ -55,7 +55,11 @@ export async function createCommandProject(): Promise<CommandProject> {
         await mkdir(dirname(link), { recursive: true });
         await symlink(join(modules, name), link);
     }
-    const cli = await createPulumiCli({ projectDirectory: directory });
+    const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
+    const cli = await createPulumiCli({ projectDirectory: directory }).catch(async (error) => {
+        await remove();
+        throw error;
+    });
     return {
         cli,
         directory,
@@ -65,9 +69,17 @@ export async function createCommandProject(): Promise<CommandProject> {
         },
         dispose: async () => {
             await cli.dispose();
-            await rm(directory, { recursive: true, force: true });
+            await remove();
         },
     };
+}
+
+/** Prints which plugins the contract is checked against. */
+export function reportPlugins({ cli }: CommandProject): void {
+    for (const plugin of ["pulumi-language-nodejs", "pulumi-resource-command"] as const) {
+        const which = cli.standIns.includes(plugin) ? "stand-in" : "official";
+        console.log(`command contract: ${plugin} is the ${which} one`);
+    }
 }
 
 function openStack(cli: PulumiCli, directory: string, name: string): CommandStack {
@@ -116,5 +128,7 @@ function byName<Item extends { urn: string }, Value>(
     items: readonly Item[],
     value: (item: Item) => Value,
 ): Record<string, Value> {
-    return Object.fromEntries(items.map((item) => [item.urn.split("::").at(-1), value(item)]));
+    return Object.fromEntries(
+        items.map((item) => [item.urn.split("::").at(-1) ?? "", value(item)]),
+    );
 }

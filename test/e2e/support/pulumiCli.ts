@@ -48,11 +48,16 @@ export async function createPulumiCli(options: {
 }): Promise<PulumiCli> {
     const toolchain = await ensureToolchain();
     const directory = await mkdtemp(join(tmpdir(), "mesh-pulumi-"));
+    const remove = (): Promise<void> =>
+        rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     const { pulumi, environment, stateDirectory, standIns } = await pulumiEnvironment({
         toolchain,
         directory,
         passphrase: randomBytes(16).toString("hex"),
         extraPath: options.extraPath ?? [],
+    }).catch(async (error) => {
+        await remove();
+        throw error;
     });
     const running = new Set<CliProcess>();
 
@@ -95,10 +100,20 @@ export async function createPulumiCli(options: {
             );
         },
         dispose: async () => {
-            // Plugins of a killed engine end by themselves; then nobody writes to the folder.
-            for (const process of running) process.signal("SIGKILL");
-            await Promise.allSettled([...running].map(({ done }) => done));
-            await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+            await endAll(running);
+            await remove();
         },
     };
+}
+
+/** Interrupts, as that lets the plugins end their commands; kills what does not listen. */
+async function endAll(running: ReadonlySet<CliProcess>): Promise<void> {
+    const all = [...running];
+    const ended = Promise.allSettled(all.map(({ done }) => done));
+    for (const process of all) process.signal("SIGINT");
+    const kill = setTimeout(() => {
+        for (const process of all) process.signal("SIGKILL");
+    }, 15_000);
+    await ended;
+    clearTimeout(kill);
 }
