@@ -1,3 +1,4 @@
+import type { KubeConfig } from "@kubernetes/client-node";
 import { setTimeout as sleep } from "node:timers/promises";
 import { layout, type ClusterRecord } from "./directory";
 import {
@@ -7,13 +8,12 @@ import {
     kwokKubeconfig,
     removeComponents,
 } from "./kwokctl";
-import { startStandIns } from "./mesh/standIns";
 import { waitUntilUsable, writeKubeconfig } from "./ready";
 
 const attempts = 5;
 
 /**
- * Starts a cluster's components and stand-ins and returns kube-system's uid when it can be used.
+ * Starts a cluster's components and returns, when it can be used, kube-system's uid and the access.
  * Ports are free when they are picked, not reserved: where another process was faster it tries with
  * others. `checkpoint` throws when the start is to be given up.
  */
@@ -22,7 +22,7 @@ export async function bringUp(
     record: ClusterRecord,
     say: (line: string) => void,
     checkpoint: () => void,
-): Promise<string> {
+): Promise<{ uid: string; config: KubeConfig }> {
     for (let attempt = 1; ; attempt++) {
         try {
             await createComponents(directory, record);
@@ -36,8 +36,7 @@ export async function bringUp(
             };
             const uid = await waitUntilUsable(config, record.nodes, check);
             await check();
-            await startStandIns(config, record.socket);
-            return uid;
+            return { uid, config };
         } catch (error) {
             const again = error instanceof ComponentEnded && error.conflict;
             if (!again || attempt === attempts) throw error;

@@ -6,6 +6,7 @@
 import { bringUp } from "./bringUp";
 import { readRecord, writeRecord } from "./directory";
 import { type GatewayMessage } from "./messages";
+import { startStandIns } from "./mesh/standIns";
 import { removeCluster } from "./stop";
 
 async function main(directory: string): Promise<void> {
@@ -48,7 +49,8 @@ async function main(directory: string): Promise<void> {
             if (ending) throw new Error("The start was given up.");
         });
         starting = up;
-        const uid = await up;
+        const { uid, config } = await up;
+        await startStandIns(config, record.socket);
         ready = true;
         tell({ type: "ready", uid });
     } catch (error) {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { stringify } from "yaml";
@@ -32,7 +32,9 @@ export interface PulumiRun {
 /** A stack of this project on an embedded cluster, with a stack file and a state of its own. */
 export interface EmbeddedStack {
     readonly name: string;
-    /** The stack file: a copy, never one that git tracks. */
+    /** Where Pulumi runs; links to the project's own files, so that nothing is written among those. */
+    readonly project: string;
+    /** The stack file, beside the links. */
     readonly file: string;
     readonly stateDirectory: string;
     /** Environment of the CLI. Holds the passphrase: never print it. */
@@ -65,7 +67,9 @@ export async function createStack(options: StackOptions): Promise<EmbeddedStack>
         directory,
         passphrase: randomBytes(24).toString("hex"),
     });
-    const file = join(directory, `Pulumi.${name}.yaml`);
+    const project = join(directory, "project");
+    await linkProject(project);
+    const file = join(project, `Pulumi.${name}.yaml`);
     let config: Record<string, unknown> = {
         context: cluster.context,
         kubeconfig: cluster.kubeconfig,
@@ -75,7 +79,7 @@ export async function createStack(options: StackOptions): Promise<EmbeddedStack>
         ...options.config,
     };
     const run = (args: readonly string[], runOptions: PulumiRun = {}) =>
-        runPulumi(pulumi, ["--cwd", PROJECT, ...args], { ...environment }, runOptions);
+        runPulumi(pulumi, ["--cwd", project, ...args], { ...environment }, runOptions);
 
     const created = await run(["stack", "init", name, "--no-select"]);
     if (created.code !== 0) {
@@ -96,6 +100,7 @@ export async function createStack(options: StackOptions): Promise<EmbeddedStack>
     await write();
     return {
         name,
+        project,
         file,
         stateDirectory,
         environment,
@@ -107,15 +112,19 @@ export async function createStack(options: StackOptions): Promise<EmbeddedStack>
             await write();
         },
         run: ([command = "", ...rest], runOptions) =>
-            run([command, "--stack", name, ...configFile(command, file), ...rest], runOptions),
+            run([command, "--stack", name, ...rest], runOptions),
     };
 }
 
-/** Commands about the state alone know no stack file. */
-function configFile(command: string, file: string): string[] {
-    return ["up", "preview", "refresh", "destroy", "config"].includes(command)
-        ? ["--config-file", file]
-        : [];
+async function linkProject(project: string): Promise<void> {
+    await mkdir(project, { recursive: true });
+    for (const name of await readdir(PROJECT)) {
+        if (name === "Pulumi.yaml") {
+            await copyFile(join(PROJECT, name), join(project, name));
+        } else if (!/^(Pulumi\..*|\..*)$/.test(name)) {
+            await symlink(join(PROJECT, name), join(project, name));
+        }
+    }
 }
 
 async function runPulumi(

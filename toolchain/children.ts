@@ -46,6 +46,7 @@ export async function run(
             }
         }
     };
+    // Before the folders that it writes to are removed: the latest registered runs first.
     const release = onInterruption(kill);
     let timedOut = false;
     const timer =

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
-import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -59,9 +59,7 @@ async function acquire(path: string, content: string, options: LockOptions): Pro
                 throw error;
             }
         }
-        const dead = await deadOwner(path, options.limits.lockStale);
-        if (dead !== undefined) {
-            await steal(path, dead);
+        if (await removeDead(path, options.limits.lockStale)) {
             continue;
         }
         if (Date.now() - told >= options.limits.tick) {
@@ -72,34 +70,52 @@ async function acquire(path: string, content: string, options: LockOptions): Pro
     }
 }
 
-/** The content of the lock when nobody lives behind it; undefined when it is held or gone. */
-async function deadOwner(path: string, stale: number): Promise<string | undefined> {
+/**
+ * Removes the lock when nobody lives behind it. One process at a time may do so, and looks again
+ * first: else the second to find a dead lock would remove the new lock of the first.
+ */
+async function removeDead(path: string, stale: number): Promise<boolean> {
+    if (!(await isDead(path, stale))) {
+        return false;
+    }
+    const guard = `${path}.removal`;
+    try {
+        await writeFile(guard, "", { flag: "wx", mode: 0o600 });
+    } catch {
+        // Left behind by a process that died in these few lines.
+        if ((await age(guard)) > stale) {
+            await rm(guard, { force: true });
+        }
+        return false;
+    }
+    try {
+        const dead = await isDead(path, stale);
+        if (dead) {
+            await rm(path, { force: true });
+        }
+        return dead;
+    } finally {
+        await rm(guard, { force: true });
+    }
+}
+
+async function isDead(path: string, stale: number): Promise<boolean> {
     const content = await contentOf(path);
-    const age = await stat(path).then(
-        ({ mtimeMs }) => Date.now() - mtimeMs,
-        () => 0,
-    );
     if (content === undefined) {
-        return undefined;
+        return false;
     }
     const owner = parse(content);
     // A process number says nothing about another machine or container, its heartbeat does.
     const gone = owner?.host === hostname() && !isAlive(owner.pid);
-    return gone || age > stale ? content : undefined;
+    return gone || (await age(path)) > stale;
 }
 
-async function steal(path: string, dead: string): Promise<void> {
-    const aside = `${path}.${randomUUID()}`;
-    try {
-        await rename(path, aside);
-    } catch {
-        return;
-    }
-    // Between the look and the rename another process may have stolen it first: give it back.
-    if ((await contentOf(aside)) !== dead) {
-        await link(aside, path).catch(() => undefined);
-    }
-    await rm(aside, { force: true });
+/** Milliseconds since the last refresh; 0 when the file is gone. */
+async function age(path: string): Promise<number> {
+    return stat(path).then(
+        ({ mtimeMs }) => Date.now() - mtimeMs,
+        () => 0,
+    );
 }
 
 async function contentOf(path: string): Promise<string | undefined> {

@@ -35,12 +35,8 @@ export async function runCommand(run: CommandRun): Promise<CommandOutputs> {
         new Error(`${reason}: running ${quote(run.command)}:\n${text(both)}`);
 
     if (run.signal.aborted) throw fail("context canceled");
-    let tooLong = false;
-    let child: ChildProcess | undefined;
-    const lines = new LineLog(run.log, () => {
-        tooLong = true;
-        child?.kill("SIGKILL");
-    });
+    const overflow = new AbortController();
+    const lines = new LineLog(run.log, () => overflow.abort());
     const collect = (own: Buffer[], logged: boolean) => (chunk: Buffer) => {
         own.push(chunk);
         both.push(chunk);
@@ -50,6 +46,7 @@ export async function runCommand(run: CommandRun): Promise<CommandOutputs> {
         [undefined, stream, "stdoutAndStderr"].includes(run.inputs.logging);
 
     const ending = await new Promise<string | undefined>((resolve) => {
+        let child: ChildProcess;
         try {
             child = start(run);
         } catch (error) {
@@ -59,14 +56,14 @@ export async function runCommand(run: CommandRun): Promise<CommandOutputs> {
         child.stdout?.on("data", collect(stdout, logs("stdout")));
         child.stderr?.on("data", collect(stderr, logs("stderr")));
         feed(child, run.inputs.stdin);
-        killOnAbort(child, run.signal);
+        killOnAbort(child, AbortSignal.any([run.signal, overflow.signal]));
         child.on("error", (error: NodeJS.ErrnoException) => resolve(startFailure(run, error)));
         // Not "exit": like the official one, this waits until nobody can write any more.
         child.on("close", (code, signal) => resolve(describeEnd(code, signal)));
     });
     lines.end();
 
-    if (tooLong) throw fail(LineLog.tooLong);
+    if (overflow.signal.aborted) throw fail(LineLog.tooLong);
     if (ending !== undefined) throw fail(ending);
     const trim = (chunks: Buffer[]): string => text(chunks).replace(/\n$/, "");
     return { stdout: trim(stdout), stderr: trim(stderr) };

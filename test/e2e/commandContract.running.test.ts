@@ -46,7 +46,9 @@ describe("while a command runs", () => {
         const up = stack.startUp();
         const pids = await pidsIn(file);
         up.signal("SIGINT");
-        const { code } = await up.done;
+        let code: number | undefined;
+        void up.done.then((result) => (code = result.code));
+        await waitFor("the end of pulumi", () => code !== undefined);
         expect(code).not.toBe(0);
         await waitFor("the end of the processes", () => !pids.some(processExists));
         await stack.program('new local.Command("wave", { create: "echo again" });');

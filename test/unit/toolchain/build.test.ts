@@ -36,8 +36,7 @@ function fakeGo(version: string, build: string): void {
         join(box.folder, "bin", "go"),
         `#!/bin/sh
 if [ "$1" = version ]; then echo 'go version go${version} linux/amd64'; exit; fi
-echo "$PWD|$*|$CGO_ENABLED|$GOFLAGS|$GOTOOLCHAIN|$GOWORK" >> '${log}'
-touch "$GOTMPDIR/left"
+echo "$PWD|$*|$CGO_ENABLED|$GOFLAGS|$GOTOOLCHAIN|$GOWORK|$GOTMPDIR" >> '${log}'
 ${build}`,
     );
 }
@@ -55,7 +54,8 @@ test("a program without a download is built with the pinned flags, once", async 
     expect(builds()).toEqual([
         `${join(box.folder, "go", "tool")}|build -ldflags -s -w -X main.v=1 -o ` +
             `${join(box.tools, ".temp", "mesh-test-tool", "built")} .|0|` +
-            `-mod=readonly -buildvcs=false -trimpath|local|off`,
+            `-mod=readonly -buildvcs=false -trimpath|local|off|` +
+            join(box.tools, ".temp", "mesh-test-tool"),
     ]);
     expect(leftovers(box.tools)).toHaveLength(1);
     expect(box.lines[0]).toMatch(/^mesh-test-tool: building \(1 of 1\), about /);

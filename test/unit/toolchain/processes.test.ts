@@ -117,6 +117,27 @@ test.each(["SIGINT", "SIGTERM"] as const)(
     30_000,
 );
 
+test("two runs at once build once", async () => {
+    const log = join(box.folder, "builds");
+    mkdirSync(join(box.folder, "go", "tool"), { recursive: true });
+    writeFileSync(join(box.folder, "go", "tool", "go.mod"), "module tool\n");
+    writeExecutable(
+        join(box.folder, "bin", "go"),
+        `#!/bin/sh
+if [ "$1" = version ]; then echo 'go version go1.26.8 linux/amd64'; exit; fi
+echo built >> '${log}'
+until [ -e '${box.folder}/finish' ]; do sleep 0.05; done
+cat > "$5" <<'END'\n${script(box.marker)}END\n`,
+    );
+    const runs = [start("build"), start("build")];
+    await until(() => runs.some(({ output }) => output().includes("waiting for process")));
+    writeFileSync(join(box.folder, "finish"), "");
+    await Promise.all(runs.map(({ ended }) => ended()));
+    const origins = runs.map(({ output }) => /^origin (.*)$/m.exec(output())?.[1]);
+    expect(origins.sort()).toEqual(["build", "cache"]);
+    expect(readFileSync(log, "utf8")).toBe("built\n");
+}, 30_000);
+
 test("an interrupted build takes Go and its compilers down with it", async () => {
     const pids = join(box.folder, "pids");
     mkdirSync(join(box.folder, "go", "tool"), { recursive: true });
