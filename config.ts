@@ -56,7 +56,10 @@ const schema = z.strictObject({
     kubeconfig: z.string().default(""),
     clusterUid: z
         .string()
-        .min(1, "must be the uid of namespace kube-system, so that no other cluster is ever changed"),
+        .min(
+            1,
+            "must be the uid of namespace kube-system, so that no other cluster is ever changed",
+        ),
     linkerdVersion: z.string().min(1, "must name the Linkerd version, such as edge-24.7.5"),
     charts: z.string().default(""),
     identity: z.preprocess(
@@ -99,8 +102,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): Config {
     const result = schema.safeParse(raw);
     const faults: Fault[] = result.success ? [] : result.error.issues.map((i) => toFault(i, raw));
     const text = raw["linkerdVersion"];
-    const version =
-        typeof text === "string" && text !== "" ? parseLinkerdVersion(text) : undefined;
+    const version = typeof text === "string" && text !== "" ? parseLinkerdVersion(text) : undefined;
     if (version && isFault(version)) {
         faults.push(version);
     }

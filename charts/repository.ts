@@ -51,9 +51,7 @@ export async function fetchChart(repository: string, request: ChartRequest): Pro
     }
     const archive = await get(new URL(entry.urls[0], base).href);
     if (entry.digest !== undefined && sha256(archive) !== entry.digest) {
-        throw new Error(
-            `SHA-256 of ${name} is ${sha256(archive)}, the index says ${entry.digest}`,
-        );
+        throw new Error(`SHA-256 of ${name} is ${sha256(archive)}, the index says ${entry.digest}`);
     }
     await mkdir(directory, { recursive: true });
     const aside = `${path}.${process.pid}.tmp`;

@@ -57,7 +57,12 @@ export function rolloutStatus(kind: Workload["kind"], live: Live): RolloutStatus
     const wanted = status?.desiredNumberScheduled ?? 0;
     const updated = status?.updatedNumberScheduled ?? 0;
     const available = status?.numberAvailable ?? 0;
-    return { done: observed && updated >= wanted && available >= wanted, updated, available, wanted };
+    return {
+        done: observed && updated >= wanted && available >= wanted,
+        updated,
+        available,
+        wanted,
+    };
 }
 
 /**

@@ -54,7 +54,8 @@ export function ownershipFaults(live: LiveLinkerd, stack: string): readonly Faul
         }
     }
     // Until the first installation has gone through, a CRD of the chart's that somebody else made is in the way.
-    const foreign = owner("linkerd") === stack ? [] : live.crds.filter((crd) => crd.stack !== stack);
+    const foreign =
+        owner("linkerd") === stack ? [] : live.crds.filter((crd) => crd.stack !== stack);
     if (foreign.length > 0 && faults.length === 0) {
         faults.push({
             subject: "CustomResourceDefinitions",
@@ -117,7 +118,9 @@ export async function planLinkerd(
     }
     const values = config.controlPlane.values;
     const trustDomain =
-        stringAt(values, "identityTrustDomain") ?? stringAt(values, "clusterDomain") ?? "cluster.local";
+        stringAt(values, "identityTrustDomain") ??
+        stringAt(values, "clusterDomain") ??
+        "cluster.local";
     const [identity, webhooks] = await Promise.all([
         planIdentity(config.identity, live.identity, trustDomain, now),
         planWebhookCertificates(live.webhooks, now),

@@ -19,9 +19,14 @@ const DERIVED = {
 
 function certificateValues(namespace: string): string[] {
     return WEBHOOKS.filter((one) => one.namespace === namespace).flatMap(({ value }) =>
-        ["externalSecret", "caBundle", "crtPEM", "keyPEM", "injectCaFrom", "injectCaFromSecret"].map(
-            (key) => `${value}.${key}`,
-        ),
+        [
+            "externalSecret",
+            "caBundle",
+            "crtPEM",
+            "keyPEM",
+            "injectCaFrom",
+            "injectCaFromSecret",
+        ].map((key) => `${value}.${key}`),
     );
 }
 
@@ -76,11 +81,7 @@ export function vizValues(
     version: LinkerdVersion,
     webhooks: WebhookCertificates,
 ): ChartValues {
-    return merge(
-        values,
-        { linkerdVersion: version.tag },
-        certificatesOf("linkerd-viz", webhooks),
-    );
+    return merge(values, { linkerdVersion: version.tag }, certificatesOf("linkerd-viz", webhooks));
 }
 
 function certificatesOf(namespace: string, webhooks: WebhookCertificates): ChartValues {

@@ -32,7 +32,8 @@ const MOST_ENTRIES = 150;
 
 /** The report as JSON of less than 64 KiB; long lists are cut, with the number left out. */
 export function reportJson(report: WaveReport): string {
-    const cut = (report.workloads.length - MOST_ENTRIES) + (report.unrestartable.length - MOST_ENTRIES);
+    const cut =
+        report.workloads.length - MOST_ENTRIES + (report.unrestartable.length - MOST_ENTRIES);
     if (cut <= 0 && JSON.stringify(report).length < 60_000) {
         return JSON.stringify(report);
     }
@@ -64,7 +65,10 @@ export function tableLines(report: WaveReport): string[] {
         Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
     );
     const line = (row: readonly string[]) =>
-        row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd();
+        row
+            .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+            .join("  ")
+            .trimEnd();
     return [
         ...(rows.length > 0 ? [line(header), ...rows.map(line)] : []),
         ...report.unrestartable.map(

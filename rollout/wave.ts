@@ -76,7 +76,9 @@ async function roll(
             await annotate(connection, plan, plan.restartedAt ?? null);
         }
         await untilRolledOut(connection, plan.workload, input.timeoutSeconds * 1000, (status) =>
-            say(`${name}: ${status.updated} of ${status.wanted} new, ${status.available} available`),
+            say(
+                `${name}: ${status.updated} of ${status.wanted} new, ${status.available} available`,
+            ),
         );
         return { ...result, seconds: secondsSince(started) };
     } catch (error) {
@@ -129,7 +131,9 @@ async function main(): Promise<void> {
     if (report.failures.length > 0) {
         say(`wave ${report.wave} failed; other workloads stay as they are (${path}):`);
         report.failures.forEach((failure) => say(`  ${failure}`));
-        say("next: mend what is named, then `pulumi up` goes on; or revert linkerdVersion and `pulumi up`");
+        say(
+            "next: mend what is named, then `pulumi up` goes on; or revert linkerdVersion and `pulumi up`",
+        );
         process.exitCode = 1;
         return;
     }

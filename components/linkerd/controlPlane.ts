@@ -78,7 +78,12 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                 ),
             ),
             ...(anchor
-                ? [tlsSecret({ namespace: "linkerd", name: ANCHOR_SECRET, pair: anchor }, keptInside)]
+                ? [
+                      tlsSecret(
+                          { namespace: "linkerd", name: ANCHOR_SECRET, pair: anchor },
+                          keptInside,
+                      ),
+                  ]
                 : []),
         ];
         new k8s.helm.v4.Chart(

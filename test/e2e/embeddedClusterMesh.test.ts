@@ -155,6 +155,13 @@ test("step 6: a pinned pod keeps the version that it names", async () => {
 });
 
 test("step 7: without a Ready injector pods are refused, as failurePolicy Fail has it", async () => {
+    const namespace = "linkerd";
+    for (const pod of (await core.listNamespacedPod({ namespace })).items) {
+        const name = pod.metadata?.name ?? "";
+        for (const one of pod.status?.conditions ?? []) one.status = "False";
+        await core.replaceNamespacedPodStatus({ namespace, name, body: pod });
+    }
+    await expect(createPod("meshed", "refused")).rejects.toThrow(/failed calling webhook/);
     await changeInjector(config, { replicas: 0 });
     await expect(createPod("meshed", "refused")).rejects.toThrow(/failed calling webhook/);
     await core.deleteCollectionNamespacedPod({ namespace: "shop", labelSelector: "app=cart" });

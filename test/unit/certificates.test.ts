@@ -10,7 +10,13 @@ const inYears = (years: number) => new Date(Date.UTC(2026 + years, 10, 25));
 describe("minted certificates", () => {
     it("are ECDSA P-256 pairs that their issuer signed, with the name a verifier looks for", async () => {
         const ca = await mint({ name: "root.example", authority: true, years: 10, now });
-        const leaf = await mint({ name: "svc.ns.svc", issuer: ca, authority: false, years: 2, now });
+        const leaf = await mint({
+            name: "svc.ns.svc",
+            issuer: ca,
+            authority: false,
+            years: 2,
+            now,
+        });
         const certificate = new X509Certificate(leaf.certificate);
         expect(issuedBy(certificate, [new X509Certificate(ca.certificate)])).toBe(true);
         expect(certificate.checkHost("svc.ns.svc")).toBe("svc.ns.svc");
@@ -31,7 +37,11 @@ const identityOf = async (live: LiveIdentity, at = now) =>
 describe("identity", () => {
     it("is made once and then kept, so that running proxies keep their trust", async () => {
         const first = (await identityOf({ installed: false })) as Identity;
-        expect(new X509Certificate(first.issuer.certificate).checkHost("identity.linkerd.cluster.local")).toBeTruthy();
+        expect(
+            new X509Certificate(first.issuer.certificate).checkHost(
+                "identity.linkerd.cluster.local",
+            ),
+        ).toBeTruthy();
         const live: LiveIdentity = {
             installed: true,
             anchor: first.anchor!,
@@ -42,7 +52,10 @@ describe("identity", () => {
 
     it("is refused, not replaced, where linkerd-config exists without its issuer", async () => {
         expect(await identityOf({ installed: true })).toMatchObject([
-            { subject: "Secret linkerd/linkerd-identity-issuer", rule: expect.stringContaining("is missing") as string },
+            {
+                subject: "Secret linkerd/linkerd-identity-issuer",
+                rule: expect.stringContaining("is missing") as string,
+            },
         ]);
     });
 
@@ -63,15 +76,19 @@ describe("identity", () => {
             identityOf({ installed: false }),
         ])) as [Identity, Identity];
         const config = (identity: Identity) =>
-            ({ source: "config", trustAnchors: identity.trustAnchors, issuer: identity.issuer }) as const;
+            ({
+                source: "config",
+                trustAnchors: identity.trustAnchors,
+                issuer: identity.issuer,
+            }) as const;
         const live = { installed: true, issuer: { ...one.issuer, trustAnchors: one.trustAnchors } };
         expect(await planIdentity(config(other), live, "cluster.local", now)).toMatchObject([
             { subject: "identity.trustAnchors" },
         ]);
         const mixed = { ...config(one), issuer: other.issuer };
-        expect(await planIdentity(mixed, { installed: false }, "cluster.local", now)).toMatchObject([
-            { rule: "the issuer is not signed by any of the trust anchors" },
-        ]);
+        expect(await planIdentity(mixed, { installed: false }, "cluster.local", now)).toMatchObject(
+            [{ rule: "the issuer is not signed by any of the trust anchors" }],
+        );
         expect(await planIdentity(config(one), live, "cluster.local", now)).toEqual({
             trustAnchors: one.trustAnchors,
             issuer: one.issuer,

@@ -1,17 +1,19 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { once } from "node:events";
 import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { describe, expect, test } from "vitest";
+import { chooseSocket, removeDirectory } from "../../embedded/directory";
 import { review } from "../../embedded/mesh/admission";
 import { serveConnect, Unreachable } from "../../embedded/mesh/connectProxy";
 import { selectorOf, serviceAt, takesTraffic } from "../../embedded/mesh/services";
 import { answerTapApi } from "../../embedded/mesh/tapApi";
 import { belongsTo, endProcesses, recordedPids } from "../../embedded/processes";
-import { shortfall } from "../../embedded/shortfall";
+import { shortfall, type WorkloadKind } from "../../embedded/shortfall";
 
 const service: V1Service = {
     metadata: { name: "web", namespace: "shop" },
@@ -135,8 +137,20 @@ describe.runIf(process.platform !== "win32")("ending a cluster's processes", () 
     });
 });
 
+test("a path too long for a socket gets one elsewhere, removed with the cluster", async () => {
+    const root = await mkdtemp(join(tmpdir(), "long-"));
+    const directory = join(root, "d".repeat(100));
+    await mkdir(directory);
+    const socket = await chooseSocket(directory);
+    expect(Buffer.byteLength(socket)).toBeLessThanOrEqual(100);
+    expect(await chooseSocket("/short")).toBe("/short/egress.sock");
+    await removeDirectory(directory, socket);
+    expect([existsSync(directory), existsSync(dirname(socket))]).toEqual([false, false]);
+    await rm(root, { recursive: true });
+});
+
 describe("what the sample application waits for", () => {
-    test.each([
+    test.each<[WorkloadKind, object, string[]]>([
         ["Deployment", { spec: { replicas: 1 } }, ["the controller has not seen it yet"]],
         [
             "Deployment",
@@ -178,7 +192,7 @@ describe("what the sample application waits for", () => {
             },
             ["Pending: no room"],
         ],
-    ] as const)("%s %j", (kind, object, lines) => {
+    ])("%s %j", (kind, object, lines) => {
         expect(shortfall(kind, object)).toEqual(lines);
     });
 });

@@ -96,7 +96,7 @@ function openStack(cli: PulumiCli, directory: string, name: string): CommandStac
                 join(directory, "index.ts"),
                 'import { local } from "@pulumi/command";\n' +
                     'import * as pulumi from "@pulumi/pulumi";\n' +
-                    `const LOG = ${JSON.stringify(logFile)};\n${body}`,
+                    `const LOG: string = ${JSON.stringify(logFile)};\n${body}`,
             ),
         up: (options) => cli.run(up, options),
         startUp: () => cli.start(up),
