@@ -1,9 +1,9 @@
+import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { layout, readRecord, removeDirectory } from "./directory";
 import { removeComponents } from "./kwokctl";
 import { belongsTo, endProcesses, gone, signal } from "./processes";
-import { stat } from "node:fs/promises";
 
 /**
  * Ends what runs for the cluster in `directory`, gateway excepted, and removes the directory.

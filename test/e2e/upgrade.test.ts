@@ -15,6 +15,7 @@ const API_VERSIONS: Readonly<Record<string, string>> = {
     MeshTLSAuthentication: "policy.linkerd.io/v1alpha1",
     NetworkAuthentication: "policy.linkerd.io/v1alpha1",
     Server: "policy.linkerd.io/v1beta2",
+    ServiceProfile: "linkerd.io/v1alpha2",
     APIService: "apiregistration.k8s.io/v1",
     ClusterRole: "rbac.authorization.k8s.io/v1",
     ClusterRoleBinding: "rbac.authorization.k8s.io/v1",
