@@ -115,7 +115,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): Config {
         kubeconfig: kubeconfig || undefined,
         linkerdVersion: version,
         charts: charts || EDGE_REPOSITORY,
-        rollout: { timeout: rollout.timeout as Duration },
+        rollout: { timeout: rollout.timeout },
     };
 }
 

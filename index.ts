@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { locateCharts } from "./charts/source";
-import { ClusterError, connect } from "./cluster/connection";
+import { ClusterError, connect, reasonOf } from "./cluster/connection";
 import { observeDataPlane } from "./cluster/dataPlane";
 import { observeLinkerd } from "./cluster/linkerd";
+import { failure } from "./components/failure";
 import { declareLinkerd } from "./components/linkerd/linkerd";
 import { readConfig } from "./config";
 import { planDataPlane } from "./plan/dataPlane";
@@ -15,10 +16,12 @@ async function program() {
     const stack = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
 
     const connection = await connect(config);
-    const [live, dataPlane] = await Promise.all([
-        observeLinkerd(connection),
-        observeDataPlane(connection),
-    ]);
+    const live = await observeLinkerd(connection).catch(forbidden("the installation"));
+    const dataPlane = await observeDataPlane(connection).catch((error: unknown) => {
+        // Preview may go on without the list of workloads; an update may not.
+        const reason = reasonOf(error);
+        return pulumi.runtime.isDryRun() ? reason : forbidden("the data plane")(error);
+    });
 
     const crds = crdVersion(config.linkerdVersion, live);
     const charts = await locateCharts(config.charts, [
@@ -31,11 +34,26 @@ async function program() {
     if (!("version" in plan) || faults.length > 0) {
         throw new RefusedError(faults);
     }
-    for (const line of previewLines(plan, planDataPlane(dataPlane, plan.proxy))) {
+    const workloads =
+        typeof dataPlane === "string" ? dataPlane : planDataPlane(dataPlane, plan.proxy);
+    for (const line of previewLines(plan, workloads)) {
         await pulumi.log.info(line);
     }
 
     return declareLinkerd({ config, stack, plan, charts, connection });
+}
+
+/** Turns an API server's refusal into a refusal of ours. */
+function forbidden(what: string) {
+    return (error: unknown): never => {
+        throw new RefusedError([
+            {
+                subject: `reading ${what}`,
+                rule: `the API server does not answer it: ${reasonOf(error)}`,
+                next: "kubectl auth can-i --list, and ask for the missing permission",
+            },
+        ]);
+    };
 }
 
 /** Refusals are for people: their text, without a stack trace. */
@@ -44,10 +62,10 @@ export = async () => {
         return await program();
     } catch (error) {
         if (error instanceof RefusedError) {
-            throw new pulumi.RunError(error.message);
+            throw failure(error.message);
         }
         if (error instanceof ClusterError) {
-            throw new pulumi.RunError(formatFaults([error]));
+            throw failure(formatFaults([error]));
         }
         throw error;
     }

@@ -14,6 +14,19 @@ export interface ControlPlaneChecks {
     readonly faults: readonly Fault[];
 }
 
+const REFUSED = "refused";
+/** Name of the injector's webhook; the API server names it where the call fails. */
+const INJECTOR_WEBHOOK = "linkerd-proxy-injector";
+
+/** So that the probe itself passes the strictest Pod Security level. */
+const RESTRICTED: k8s.V1SecurityContext = {
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ["ALL"] },
+    runAsNonRoot: true,
+    runAsUser: 65_534,
+    seccompProfile: { type: "RuntimeDefault" },
+};
+
 /** How often the injector is asked: the Service spreads requests over its pods. */
 const PROBES = 5;
 
@@ -64,16 +77,21 @@ export async function checkControlPlane(
             });
         }
     }
-    const namespace = await meshedNamespace(core);
-    if (namespace !== undefined && faults.length === 0) {
-        const others = await otherProxies(core, namespace, target.proxy);
-        if (others.length === 0) {
+    if (faults.length === 0) {
+        const { answer, refusals } = await askInjector(core, target.proxy);
+        if (answer === undefined) {
+            passed.push(
+                refusals.length === 0
+                    ? "the injector was not asked: no pod is meshed yet"
+                    : `the injector could not be asked (${refusals[0]}); the wave verifies each pod`,
+            );
+        } else if (answer === target.proxy) {
             passed.push(`the injector gives new pods proxy ${target.proxy}`);
         } else {
             faults.push({
                 subject: "injector (Deployment linkerd/linkerd-proxy-injector)",
-                value: others.join("; "),
-                rule: `must give new pods proxy ${target.proxy} (asked by a dry run in namespace ${namespace})`,
+                value: answer,
+                rule: `must give new pods proxy ${target.proxy} (asked by a dry run that makes no pod)`,
                 next: "kubectl -n linkerd get pods -l linkerd.io/control-plane-component=proxy-injector",
             });
         }
@@ -81,30 +99,43 @@ export async function checkControlPlane(
     return { passed, faults };
 }
 
-/** What the injector gives new pods instead of `proxy`, as soon as that is nothing, or when the time is up. */
-async function otherProxies(core: k8s.CoreV1Api, namespace: string, proxy: string) {
+/**
+ * Asks until the answer is `proxy`, or the time is up. A namespace whose own policies (quota, another webhook)
+ * refuse the probe says nothing about the injector; the next one is asked.
+ */
+async function askInjector(core: k8s.CoreV1Api, proxy: string) {
+    const namespaces = await meshedNamespaces(core);
     const deadline = Date.now() + PROPAGATION_MS;
     for (;;) {
-        const proxies = new Set<string>();
-        for (let probe = 0; probe < PROBES; probe++) {
-            proxies.add(await injectedProxy(core, namespace));
+        const refusals: string[] = [];
+        let answer: string | undefined;
+        for (const namespace of namespaces) {
+            const answers = new Set<string>();
+            for (let probe = 0; probe < PROBES; probe++) {
+                answers.add(await injectedProxy(core, namespace));
+            }
+            const refusal = [...answers].find((one) => one.startsWith(REFUSED));
+            if (refusal !== undefined && !refusal.includes(INJECTOR_WEBHOOK)) {
+                refusals.push(`${namespace} ${refusal}`);
+                continue;
+            }
+            answer = [...answers].find((one) => one !== proxy) ?? proxy;
+            break;
         }
-        proxies.delete(proxy);
-        if (proxies.size === 0 || Date.now() > deadline) {
-            return [...proxies];
+        if (answer === undefined || answer === proxy || Date.now() > deadline) {
+            return { answer, refusals };
         }
         await sleep(2_000);
     }
 }
 
-/** A namespace where meshed pods run; undefined where none do. */
-async function meshedNamespace(core: k8s.CoreV1Api): Promise<string | undefined> {
+/** Namespaces where meshed pods run, outside the mesh's own. */
+async function meshedNamespaces(core: k8s.CoreV1Api): Promise<string[]> {
     const pods = await listAll((page) =>
         core.listPodForAllNamespaces({ ...page, labelSelector: "linkerd.io/control-plane-ns" }),
     );
-    return pods
-        .map((pod) => pod.metadata?.namespace)
-        .filter((name) => name !== "linkerd" && name !== "linkerd-viz")[0];
+    const names = pods.map((pod) => pod.metadata?.namespace ?? "");
+    return [...new Set(names)].filter((name) => name !== "linkerd" && name !== "linkerd-viz");
 }
 
 /** The proxy that a new pod would get, or why it would get none. Makes no pod. */
@@ -118,7 +149,9 @@ async function injectedProxy(core: k8s.CoreV1Api, namespace: string): Promise<st
                     name: "mesh-upgrade-probe",
                     annotations: { "linkerd.io/inject": "enabled" },
                 },
-                spec: { containers: [{ name: "probe", image: "probe" }] },
+                spec: {
+                    containers: [{ name: "probe", image: "probe", securityContext: RESTRICTED }],
+                },
             },
         });
         const container = [
@@ -127,6 +160,6 @@ async function injectedProxy(core: k8s.CoreV1Api, namespace: string): Promise<st
         ].find((one) => one.name === PROXY_CONTAINER);
         return container ? (imageTag(container.image ?? "") ?? "no tag") : "no proxy";
     } catch (error) {
-        return `refused: ${reasonOf(error)}`;
+        return `${REFUSED}: ${reasonOf(error)}`;
     }
 }

@@ -29,7 +29,7 @@ export class StuckError extends Error {
 export function rolloutStatus(kind: Workload["kind"], live: Live): RolloutStatus {
     const observed = (live.status?.observedGeneration ?? 0) >= (live.metadata?.generation ?? 0);
     if (kind === "Deployment") {
-        const { spec, status = {} } = live as k8s.V1Deployment;
+        const { spec, status = {} }: k8s.V1Deployment = live;
         const wanted = spec?.replicas ?? 1;
         const updated = status.updatedReplicas ?? 0;
         const available = status.availableReplicas ?? 0;
@@ -165,7 +165,7 @@ async function watchOnce(
                     },
                     (error: unknown) => {
                         if (error && !(error as Error).name.includes("Abort")) {
-                            reject(error as Error);
+                            reject(error instanceof Error ? error : new Error(reasonOf(error)));
                         } else {
                             resolve(false);
                         }
@@ -200,7 +200,7 @@ async function reasonWhyStuck(
             .map(({ pod, reason }) => `pod ${pod}: ${reason}`)
             .join("; ");
     }
-    const conditions = (live as k8s.V1Deployment).status?.conditions ?? [];
+    const conditions = live.status?.conditions ?? [];
     const failed =
         conditions.find((one) => one.type === "ReplicaFailure" && one.status === "True") ??
         conditions.find((one) => one.status === "False");

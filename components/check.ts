@@ -5,6 +5,7 @@ import { compareDeclared, findMissing } from "../cluster/declared";
 import type { ObjectReference } from "../cluster/rawApi";
 import { formatFaults } from "../plan/faults";
 import type { DeclaredObject } from "./declared";
+import { failure } from "./failure";
 
 /**
  * The program's own check at the end of an update: every object that the stack registered exists as declared,
@@ -27,7 +28,7 @@ export function checkDeclared(
                 ...(await findMissing(connection, ofHelm)),
             ];
             if (faults.length > 0) {
-                throw new pulumi.RunError(
+                throw failure(
                     formatFaults(faults).replace(
                         "mesh-upgrade refused; nothing was changed",
                         "the check at the end of the update failed; the cluster is not as declared",

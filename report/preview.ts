@@ -4,8 +4,14 @@ import type { LinkerdPlan } from "../plan/linkerd";
 /** Workloads that are listed one by one; more are counted. */
 const MOST_WORKLOADS = 40;
 
-/** What preview and update say before the engine's own list of changes. */
-export function previewLines(plan: LinkerdPlan, dataPlane: DataPlanePlan): string[] {
+/**
+ * What preview and update say before the engine's own list of changes. `dataPlane` is a reason, as text, where the
+ * data plane could not be read.
+ */
+export function previewLines(plan: LinkerdPlan, dataPlane: DataPlanePlan | string): string[] {
+    if (typeof dataPlane === "string") {
+        return [...plan.lines, `data plane: unknown: ${dataPlane}`];
+    }
     const { workloads, unrestartable, pods, current, target } = dataPlane;
     if (pods === 0) {
         return [...plan.lines, "data plane: no meshed pods"];

@@ -101,7 +101,7 @@ async function annotate(
         spec: { template: { metadata: { annotations: { [RESTARTED_AT]: restartedAt } } } },
     };
     await connection.objects.patch(
-        patch as k8s.KubernetesObject,
+        patch,
         undefined,
         undefined,
         "mesh-upgrade",
