@@ -31,7 +31,7 @@ export function rolloutStatus(kind: Workload["kind"], live: Live): RolloutStatus
     if (kind === "Deployment") {
         const { spec, status = {} }: k8s.V1Deployment = live;
         const wanted = spec?.replicas ?? 1;
-        const updated = status.updatedReplicas ?? 0;
+        const updated = observed ? (status.updatedReplicas ?? 0) : 0;
         const available = status.availableReplicas ?? 0;
         const old = (status.replicas ?? 0) - updated;
         return {
@@ -45,17 +45,17 @@ export function rolloutStatus(kind: Workload["kind"], live: Live): RolloutStatus
         const { spec, status } = live as k8s.V1StatefulSet;
         const wanted = spec?.replicas ?? 1;
         const available = status?.readyReplicas ?? 0;
-        const settled = status?.updateRevision === status?.currentRevision;
+        const settled = observed && status?.updateRevision === status?.currentRevision;
         return {
-            done: observed && available >= wanted && settled,
-            updated: settled ? wanted : (status?.updatedReplicas ?? 0),
+            done: settled && available >= wanted,
+            updated: settled ? wanted : observed ? (status?.updatedReplicas ?? 0) : 0,
             available,
             wanted,
         };
     }
     const { status } = live as k8s.V1DaemonSet;
     const wanted = status?.desiredNumberScheduled ?? 0;
-    const updated = status?.updatedNumberScheduled ?? 0;
+    const updated = observed ? (status?.updatedNumberScheduled ?? 0) : 0;
     const available = status?.numberAvailable ?? 0;
     return {
         done: observed && updated >= wanted && available >= wanted,

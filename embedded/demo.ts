@@ -104,8 +104,14 @@ async function pulumi(
     }
 }
 
+/** Lines of the engine that say nothing of the upgrade, or that its diagnostics say again. */
 function isNoise(line: string): boolean {
-    return line.startsWith("@ ") || line.trim() === "" || line.includes("from $PATH at");
+    return (
+        line.startsWith("@ ") ||
+        line.trim() === "" ||
+        / Stack \S+ +(running )? /.test(line) ||
+        /from \$PATH at|resource plugin kubernetes is expected/.test(line)
+    );
 }
 
 /** Proxy versions by workload, for every pod outside the mesh's own namespaces. */

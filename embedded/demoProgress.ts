@@ -1,6 +1,6 @@
 /** A message of a wave's command: `command:local:Command rest creating (1s) [diff: ...]; shop/Deployment/web: ...`. */
 const COMMAND =
-    /command:local:Command (\S+) creating(?: replacement)? \(\d+s\)(?: \[[^\]]*\];?)? (.+)$/;
+    /command:local:Command (\S+) creating(?: replacement)? \(\d+s\)(?: \[[^\]]*\];?)? ([^[].*)$/;
 const FINISHED =
     / (created|updated|replaced|deleted)( original)?( \([\d.]+s\))?( \[[^\]]*\])?;? *$/;
 const EVERY_MS = 5_000;

@@ -23,7 +23,7 @@ export function previewLines(plan: LinkerdPlan, dataPlane: DataPlanePlan | strin
         `data plane: ${current} of ${pods} pods run ${target}; ${workloads.length} workloads to restart`,
         ...shown.map(
             ({ workload, from, pods: count }) =>
-                `  ${nameOf(workload)}: ${count} pods, proxy ${from.join(", ")} -> ${target}`,
+                `  ${nameOf(workload)}: ${count} pods, proxy ${from.join(", ")} -> ${target}${workload.namespace === "linkerd-viz" ? " (by the viz release)" : ""}`,
         ),
         ...(rest > 0 ? [`  and ${rest} workloads more`] : []),
         ...unrestartable.map(
