@@ -65,8 +65,9 @@ export async function startCluster(options: ClusterOptions): Promise<EmbeddedClu
     let gateway: ChildProcess | undefined;
     try {
         await writeRecord(directory, { name, nodes, keep, socket, programs });
-        progress(`Starting the embedded cluster ${name} in ${directory}.`);
         gateway = await spawnGateway(directory);
+        // Said only now: from here on the gateway cleans up, whatever becomes of this process.
+        progress(`Starting the embedded cluster ${name} in ${directory}.`);
         const uid = await untilReady(gateway, directory, progress);
         if (keep) gateway.disconnect();
         release(gateway);
