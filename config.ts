@@ -95,10 +95,13 @@ const NEXT: Readonly<Record<string, string>> = {
 export const EDGE_REPOSITORY = "https://helm.linkerd.io/edge";
 
 /**
- * Validates raw config values by key.
+ * Validates raw config values by key; `secretKeys` are those that are encrypted in the stack file.
  * @throws RefusedError with every fault at once; a fault never shows a value of `identity`.
  */
-export function parseConfig(raw: Readonly<Record<string, unknown>>): Config {
+export function parseConfig(
+    raw: Readonly<Record<string, unknown>>,
+    secretKeys: ReadonlySet<string> = new Set(["identity"]),
+): Config {
     const result = schema.safeParse(raw);
     const faults: Fault[] = result.success ? [] : result.error.issues.map((i) => toFault(i, raw));
     const text = raw["linkerdVersion"];
@@ -106,7 +109,8 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): Config {
     if (version && isFault(version)) {
         faults.push(version);
     }
-    if (!result.success || !version || isFault(version)) {
+    faults.push(...secretFaults(result.data, secretKeys));
+    if (!result.success || !version || isFault(version) || faults.length > 0) {
         throw new RefusedError(faults);
     }
     const { kubeconfig, charts, rollout, ...rest } = result.data;
@@ -132,7 +136,32 @@ export async function readConfig(): Promise<Config> {
     // The PEM texts are needed in plain to be checked; what is declared with them is marked secret again.
     const secret = config.getSecretObject<unknown>("identity");
     raw["identity"] = secret && (await new Promise((resolve) => secret.apply(resolve)));
-    return parseConfig(raw);
+    return parseConfig(raw, secretKeys());
+}
+
+/** Keys of the stack's config that hold a secret; the engine tells a program only so. */
+function secretKeys(): ReadonlySet<string> {
+    const keys = JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]") as string[];
+    return new Set(keys.map((key) => key.split(":").at(-1) ?? ""));
+}
+
+function secretFaults(config: z.infer<typeof schema> | undefined, keys: ReadonlySet<string>) {
+    const faults: Fault[] = [];
+    if (config?.identity.source === "config" && !keys.has("identity")) {
+        faults.push({
+            subject: "identity.issuer.key",
+            rule: "stands in plaintext in the stack file",
+            next: "pulumi config set --secret --path identity.issuer.key < KEY.pem, and make a new key: this one has been seen",
+        });
+    }
+    for (const key of ["crds", "controlPlane", "viz"].filter((one) => keys.has(one))) {
+        faults.push({
+            subject: `${key}.values`,
+            rule: "holds a secret; values of a chart stand in plaintext in the state",
+            next: "put it into a Secret of the cluster that the chart refers to",
+        });
+    }
+    return faults;
 }
 
 function isEmpty(value: unknown): boolean {
@@ -147,10 +176,11 @@ function toFault(issue: z.core.$ZodIssue, raw: Readonly<Record<string, unknown>>
         (value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part],
         raw,
     );
-    const shown = key !== "identity" && found !== undefined;
+    // A whole section may hold anything; only a scalar outside the identity is shown.
+    const shown = key !== "identity" && ["string", "number", "boolean"].includes(typeof found);
     return {
         subject: path || "config",
-        ...(shown ? { value: typeof found === "string" ? found : JSON.stringify(found) } : {}),
+        ...(shown ? { value: String(found) } : {}),
         rule: issue.message,
         next,
     };

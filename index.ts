@@ -23,16 +23,18 @@ async function program() {
         return pulumi.runtime.isDryRun() ? reason : forbidden("the data plane")(error);
     });
 
-    const crds = crdVersion(config.linkerdVersion, live);
-    const charts = await locateCharts(config.charts, [
-        { name: "linkerd-crds", version: crds.chartVersion },
-        { name: "linkerd-control-plane", version: config.linkerdVersion.chartVersion },
-        { name: "linkerd-viz", version: config.linkerdVersion.chartVersion },
+    const version = config.linkerdVersion;
+    const [charts, plan] = await Promise.all([
+        locateCharts(config.charts, [
+            { name: "linkerd-crds", version: crdVersion(version, live).chartVersion },
+            { name: "linkerd-control-plane", version: version.chartVersion },
+            { name: "linkerd-viz", version: version.chartVersion },
+        ]),
+        planLinkerd(config, live, stack, new Date()),
     ]);
-    const plan = await planLinkerd(config, live, stack, new Date());
-    const faults = [...chartFaults(charts, live.serverVersion), ...("version" in plan ? [] : plan)];
+    const faults = [...charts.faults, ...chartFaults(charts.located, live.serverVersion)];
     if (!("version" in plan) || faults.length > 0) {
-        throw new RefusedError(faults);
+        throw new RefusedError([...("version" in plan ? [] : plan), ...faults]);
     }
     const workloads =
         typeof dataPlane === "string" ? dataPlane : planDataPlane(dataPlane, plan.proxy);
@@ -40,7 +42,7 @@ async function program() {
         await pulumi.log.info(line);
     }
 
-    return declareLinkerd({ config, stack, plan, charts, connection });
+    return declareLinkerd({ config, stack, plan, charts: charts.located, connection });
 }
 
 /** Turns an API server's refusal into a refusal of ours. */

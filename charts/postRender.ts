@@ -3,35 +3,34 @@
 // The engine applies a chart's objects side by side, where Helm and kubectl apply ConfigMaps before Deployments.
 // An injector whose pod starts before linkerd-config is updated mounts the old one and goes on injecting the old
 // proxy until the kubelet's next sync, a minute or more. So Deployments are told to wait for the ConfigMaps.
-import { parseAllDocuments } from "yaml";
+import { isMap, parseAllDocuments, type Document } from "yaml";
 
 /** The provider's own way to order objects of a chart; see the docs of helm.v4.Chart. */
 export const DEPENDS_ON = "config.kubernetes.io/depends-on";
 
-interface Manifest {
-    kind?: string;
-    metadata?: { name?: string; namespace?: string; annotations?: Record<string, string> };
-}
-
-/** Adds the order to a stream of manifests; JSON documents come out, which are YAML without ambiguity. */
+/**
+ * Adds the order to a stream of manifests. Scalars are read as text only (the failsafe schema) and so written as
+ * they stood: what `yes`, `n` or `0644` means stays the reader's decision.
+ */
 export function orderManifests(stream: string): string {
-    const manifests = parseAllDocuments(stream, { version: "1.1", uniqueKeys: false })
-        .map((document) => document.toJS() as Manifest | null)
-        .filter((manifest) => manifest !== null);
-    const configMaps = manifests.filter((manifest) => manifest.kind === "ConfigMap");
-    for (const manifest of manifests.filter((one) => one.kind === "Deployment")) {
+    const manifests = parseAllDocuments(stream, { schema: "failsafe", uniqueKeys: false }).filter(
+        (one) => isMap(one.contents),
+    );
+    const at = (manifest: Document, ...path: string[]) => manifest.getIn(path) as string;
+    const configMaps = manifests.filter((one) => at(one, "kind") === "ConfigMap");
+    for (const manifest of manifests.filter((one) => at(one, "kind") === "Deployment")) {
+        const namespace = at(manifest, "metadata", "namespace");
         const before = configMaps
-            .filter((one) => one.metadata?.namespace === manifest.metadata?.namespace)
-            .map((one) => `/namespaces/${one.metadata?.namespace}/ConfigMap/${one.metadata?.name}`);
+            .filter((one) => at(one, "metadata", "namespace") === namespace)
+            .map((one) => `/namespaces/${namespace}/ConfigMap/${at(one, "metadata", "name")}`);
         if (before.length > 0) {
-            manifest.metadata = {
-                ...manifest.metadata,
-                annotations: { ...manifest.metadata?.annotations, [DEPENDS_ON]: before.join(",") },
-            };
+            manifest.setIn(["metadata", "annotations", DEPENDS_ON], before.join(","));
         }
     }
-    // The leading separator keeps readers from taking the whole stream for one JSON text.
-    return manifests.map((manifest) => `---\n${JSON.stringify(manifest)}\n`).join("");
+    return manifests
+        .map((one) => one.toString({ lineWidth: 0 }))
+        .map((text) => (text.startsWith("---") ? text : `---\n${text}`))
+        .join("");
 }
 
 async function main(): Promise<void> {

@@ -33,32 +33,31 @@ const chartYaml = z.looseObject({
 /**
  * Finds every chart in `source`: a Helm repository (`https://...`) or a directory that holds
  * `<name>-<version>/` or `<name>-<version>.tgz` for each (as `helm pull [--untar]` names them).
- * @throws RefusedError with a fault for each chart that is missing, unreadable or of another release.
+ * Returns a fault for each chart that is missing, unreadable or of another release.
  */
 export async function locateCharts(
     source: string,
     requests: readonly ChartRequest[],
     projectDirectory = process.cwd(),
-): Promise<LocatedChart[]> {
-    const results = await Promise.all(
+): Promise<{ readonly located: readonly LocatedChart[]; readonly faults: readonly Fault[] }> {
+    const located: LocatedChart[] = [];
+    const faults: Fault[] = [];
+    await Promise.all(
         requests.map(async (request) => {
             try {
-                return await locate(source, request, projectDirectory);
+                located.push(await locate(source, request, projectDirectory));
             } catch (error) {
                 if (error instanceof RefusedError) {
-                    return error;
+                    faults.push(...error.faults);
+                } else {
+                    // Only the first line: parsers add a snippet of what they read.
+                    const reason = (error as Error).message.split("\n")[0];
+                    faults.push(fault(request, `cannot be read from ${source} (${reason})`));
                 }
-                return new RefusedError([
-                    fault(request, `cannot be read from ${source} (${(error as Error).message})`),
-                ]);
             }
         }),
     );
-    const faults = results.flatMap((one) => (one instanceof RefusedError ? one.faults : []));
-    if (faults.length > 0) {
-        throw new RefusedError(faults);
-    }
-    return results.filter((one): one is LocatedChart => !(one instanceof RefusedError));
+    return { located, faults };
 }
 
 async function locate(
@@ -112,7 +111,10 @@ function fault(request: ChartRequest, rule: string): Fault {
     return {
         subject: `chart ${request.name} ${request.version}`,
         rule,
-        next: "set linkerdVersion to a release that exists, or charts to a repository or directory that has it",
+        next:
+            request.name === "linkerd-crds"
+                ? "add it to charts: the CRDs in the cluster are of this version, or linkerdVersion asks for it"
+                : "set linkerdVersion to a release that exists, or charts to a repository or directory that has it",
     };
 }
 

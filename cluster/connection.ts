@@ -1,4 +1,6 @@
 import * as k8s from "@kubernetes/client-node";
+import { homedir } from "node:os";
+import { delimiter } from "node:path";
 
 /** Where a cluster is found; what a command is handed on stdin. No credentials. */
 export interface ClusterAddress {
@@ -61,16 +63,26 @@ export async function connect(address: ClusterAddress): Promise<Connection> {
 
 function loadKubeconfig(address: ClusterAddress): k8s.KubeConfig {
     const kubeconfig = new k8s.KubeConfig();
+    const listed = process.env["KUBECONFIG"]?.split(delimiter) ?? [];
+    if (!address.kubeconfig && listed.length > 1) {
+        throw new ClusterError(
+            "KUBECONFIG",
+            "names several files; the Kubernetes provider takes one",
+            "pulumi config set kubeconfig PATH",
+            process.env["KUBECONFIG"],
+        );
+    }
     try {
         if (address.kubeconfig) {
-            kubeconfig.loadFromFile(address.kubeconfig);
+            kubeconfig.loadFromFile(address.kubeconfig.replace(/^~(?=\/)/, homedir()));
         } else {
             kubeconfig.loadFromDefault();
         }
     } catch (error) {
         throw new ClusterError(
             "kubeconfig",
-            `cannot be read (${(error as Error).message})`,
+            // Only the first line: parsers add a snippet of the file, which holds credentials.
+            `cannot be read (${(error as Error).message.split("\n")[0]})`,
             "pulumi config set kubeconfig PATH, or set KUBECONFIG",
             address.kubeconfig ?? process.env["KUBECONFIG"] ?? "~/.kube/config",
         );

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import type { Fault } from "../plan/faults";
 import { found, listAll, reasonOf, type Connection } from "./connection";
-import { imageTag, PROXY_CONTAINER } from "./dataPlane";
+import { imageTag } from "../plan/images";
+import { PROXY_CONTAINER } from "./dataPlane";
 import { rolloutStatus } from "./rolloutStatus";
 
 /** How long a changed ConfigMap may take to reach a running pod: the kubelet's sync period and its cache. */
@@ -15,6 +16,7 @@ export interface ControlPlaneChecks {
 }
 
 const REFUSED = "refused";
+const NO_PROXY = "no proxy";
 /** Name of the injector's webhook; the API server names it where the call fails. */
 const INJECTOR_WEBHOOK = "linkerd-proxy-injector";
 
@@ -82,7 +84,7 @@ export async function checkControlPlane(
         if (answer === undefined) {
             passed.push(
                 refusals.length === 0
-                    ? "the injector was not asked: no pod is meshed yet"
+                    ? "the injector was not asked: no namespace has meshed pods yet"
                     : `the injector could not be asked (${refusals[0]}); the wave verifies each pod`,
             );
         } else if (answer === target.proxy) {
@@ -109,10 +111,15 @@ async function askInjector(core: k8s.CoreV1Api, proxy: string) {
     for (;;) {
         const refusals: string[] = [];
         let answer: string | undefined;
+        let missed: string | undefined;
         for (const namespace of namespaces) {
             const answers = new Set<string>();
             for (let probe = 0; probe < PROBES; probe++) {
                 answers.add(await injectedProxy(core, namespace));
+            }
+            if (answers.has(NO_PROXY)) {
+                missed = NO_PROXY;
+                continue;
             }
             const refusal = [...answers].find((one) => one.startsWith(REFUSED));
             if (refusal !== undefined && !refusal.includes(INJECTOR_WEBHOOK)) {
@@ -122,6 +129,8 @@ async function askInjector(core: k8s.CoreV1Api, proxy: string) {
             answer = [...answers].find((one) => one !== proxy) ?? proxy;
             break;
         }
+        // No proxy in one namespace can have its own reason there; none anywhere is the injector's.
+        answer ??= missed;
         if (answer === undefined || answer === proxy || Date.now() > deadline) {
             return { answer, refusals };
         }
@@ -129,13 +138,26 @@ async function askInjector(core: k8s.CoreV1Api, proxy: string) {
     }
 }
 
-/** Namespaces where meshed pods run, outside the mesh's own. */
+/** Namespaces where meshed pods run and a new pod gets the mesh's own proxy: neither pinned nor exempt. */
 async function meshedNamespaces(core: k8s.CoreV1Api): Promise<string[]> {
-    const pods = await listAll((page) =>
-        core.listPodForAllNamespaces({ ...page, labelSelector: "linkerd.io/control-plane-ns" }),
+    const [all, pods] = await Promise.all([
+        listAll((page) => core.listNamespace(page)),
+        listAll((page) =>
+            core.listPodForAllNamespaces({ ...page, labelSelector: "linkerd.io/control-plane-ns" }),
+        ),
+    ]);
+    const apart = new Set(
+        all
+            .filter(
+                ({ metadata }) =>
+                    metadata?.annotations?.["config.linkerd.io/proxy-version"] !== undefined ||
+                    metadata?.labels?.["config.linkerd.io/admission-webhooks"] === "disabled",
+            )
+            .map((one) => one.metadata?.name ?? "")
+            .concat("linkerd", "linkerd-viz", "kube-system", "cert-manager"),
     );
     const names = pods.map((pod) => pod.metadata?.namespace ?? "");
-    return [...new Set(names)].filter((name) => name !== "linkerd" && name !== "linkerd-viz");
+    return [...new Set(names)].filter((name) => !apart.has(name));
 }
 
 /** The proxy that a new pod would get, or why it would get none. Makes no pod. */
@@ -158,7 +180,7 @@ async function injectedProxy(core: k8s.CoreV1Api, namespace: string): Promise<st
             ...(pod.spec?.containers ?? []),
             ...(pod.spec?.initContainers ?? []),
         ].find((one) => one.name === PROXY_CONTAINER);
-        return container ? (imageTag(container.image ?? "") ?? "no tag") : "no proxy";
+        return container ? (imageTag(container.image ?? "") ?? "no tag") : NO_PROXY;
     } catch (error) {
         return `${REFUSED}: ${reasonOf(error)}`;
     }

@@ -1,4 +1,5 @@
-import type { V1ObjectMeta, V1Pod, V1PodTemplateSpec } from "@kubernetes/client-node";
+import type { V1ObjectMeta, V1Pod, V1PodTemplateSpec, V1ReplicaSet } from "@kubernetes/client-node";
+import { imageTag } from "../plan/images";
 import { listAll, type Connection } from "./connection";
 
 /** Name of the sidecar, as container or as native sidecar (an init container). */
@@ -60,6 +61,8 @@ export interface DataPlane {
 }
 
 export const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
+/** Counts the templates of a Deployment, on it and on its ReplicaSets. */
+const REVISION = "deployment.kubernetes.io/revision";
 const PIN = "config.linkerd.io/proxy-version";
 
 /** Reads every meshed pod with its proxy and what it belongs to; changes nothing. */
@@ -88,11 +91,20 @@ export async function observeDataPlane(
     );
     const replicaSetsByName = new Map(replicaSets.map((set) => [key(set.metadata), set]));
     const newest = newestRevisions(history);
+    const setsByOwner = new Map<string, V1ReplicaSet[]>();
+    for (const set of replicaSets) {
+        for (const owner of set.metadata?.ownerReferences ?? []) {
+            setsByOwner.set(owner.uid, [...(setsByOwner.get(owner.uid) ?? []), set]);
+        }
+    }
+    const currentRevisions = new Map(
+        deployments.map((one) => [key(one.metadata), one.metadata?.annotations?.[REVISION]]),
+    );
 
     const workloads = new Map<string, Workload>();
     for (const one of deployments) {
-        const owned = replicaSets.filter((set) => owns(one.metadata, set.metadata));
-        const current = one.metadata?.annotations?.["deployment.kubernetes.io/revision"];
+        const owned = setsByOwner.get(one.metadata?.uid ?? "") ?? [];
+        const current = one.metadata?.annotations?.[REVISION];
         workloads.set(`Deployment/${key(one.metadata)}`, {
             ...describe("Deployment", one.metadata, one.spec?.template),
             replicas: one.spec?.replicas ?? 1,
@@ -101,8 +113,7 @@ export async function observeDataPlane(
             paused: one.spec?.paused ?? false,
             revisions: owned.map((set) => ({
                 restartedAt: restartedAt(set.spec?.template),
-                current:
-                    set.metadata?.annotations?.["deployment.kubernetes.io/revision"] === current,
+                current: set.metadata?.annotations?.[REVISION] === current,
                 fingerprint: fingerprint(set.spec?.template),
             })),
         });
@@ -152,8 +163,8 @@ export async function observeDataPlane(
                 currentRevision:
                     workload === undefined ||
                     (workload.kind === "Deployment"
-                        ? set?.metadata?.annotations?.["deployment.kubernetes.io/revision"] ===
-                          deploymentRevision(deployments, namespace, workload.name)
+                        ? set?.metadata?.annotations?.[REVISION] ===
+                          currentRevisions.get(`${namespace}/${workload.name}`)
                         : isOfRevision(
                               pod,
                               newest.get(`${workload.kind}/${namespace}/${workload.name}`),
@@ -172,12 +183,6 @@ export async function observeDataPlane(
 /** `Deployment/shop/web`; empty for a bare pod. */
 export function workloadKey(pod: MeshedPod): string {
     return pod.owner ? `${pod.owner.kind}/${pod.namespace}/${pod.owner.name}` : "";
-}
-
-/** The tag of an image reference: `cr.l5d.io/linkerd/proxy:edge-24.7.5@sha256:...` -> `edge-24.7.5`. */
-export function imageTag(image: string): string | undefined {
-    const [name = ""] = image.split("@");
-    return /:([\w][\w.-]*)$/.exec(name)?.[1];
 }
 
 function proxyContainer(pod: V1Pod) {
@@ -223,10 +228,6 @@ function controllerOf(metadata: V1ObjectMeta | undefined): Owner | undefined {
     return owner && { kind: owner.kind, name: owner.name };
 }
 
-function owns(owner: V1ObjectMeta | undefined, owned: V1ObjectMeta | undefined): boolean {
-    return owned?.ownerReferences?.some((one) => one.uid === owner?.uid) ?? false;
-}
-
 function restartedAt(template: V1PodTemplateSpec | undefined): string | undefined {
     return template?.metadata?.annotations?.[RESTARTED_AT];
 }
@@ -235,15 +236,6 @@ function fingerprint(template: V1PodTemplateSpec | undefined): string {
     const { [RESTARTED_AT]: _restarted, ...annotations } = template?.metadata?.annotations ?? {};
     const { ["pod-template-hash"]: _hash, ...labels } = template?.metadata?.labels ?? {};
     return JSON.stringify([annotations, labels, template?.spec]);
-}
-
-function deploymentRevision(
-    deployments: readonly { metadata?: V1ObjectMeta }[],
-    namespace: string,
-    name: string,
-): string | undefined {
-    return deployments.find((one) => key(one.metadata) === `${namespace}/${name}`)?.metadata
-        ?.annotations?.["deployment.kubernetes.io/revision"];
 }
 
 /** Newest ControllerRevision by owner; a pod's label `controller-revision-hash` names it, or its suffix. */

@@ -1,5 +1,9 @@
-import { request, type RequestOptions } from "node:https";
+import * as http from "node:http";
+import * as https from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "./connection";
+
+const ATTEMPTS = 4;
 
 /** An answer of the API server that is no success. */
 export class RawApiError extends Error {
@@ -65,16 +69,32 @@ export class RawApi {
         );
     }
 
+    /** Tries again where the answer may be another in a moment: 429, 5xx, no connection. */
     private async send(method: string, path: string, body?: string): Promise<RawObject> {
+        for (let attempt = 1; ; attempt++) {
+            try {
+                return await this.sendOnce(method, path, body);
+            } catch (error) {
+                const status = error instanceof RawApiError ? error.status : 500;
+                if (attempt === ATTEMPTS || (status < 500 && status !== 429)) {
+                    throw error;
+                }
+                await sleep(attempt * 500);
+            }
+        }
+    }
+
+    private async sendOnce(method: string, path: string, body?: string): Promise<RawObject> {
         const { kubeconfig, server } = this.connection;
         const url = new URL(server.replace(/\/$/, "") + path);
-        const options: RequestOptions = {
+        const options: https.RequestOptions = {
             method,
             headers: body ? { "Content-Type": "application/apply-patch+yaml" } : {},
             timeout: 30_000,
         };
         await kubeconfig.applyToHTTPSOptions(options);
         return new Promise((resolve, reject) => {
+            const { request } = url.protocol === "http:" ? http : https;
             const sent = request(url, options, (response) => {
                 const chunks: Buffer[] = [];
                 response.on("data", (chunk: Buffer) => chunks.push(chunk));

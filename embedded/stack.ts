@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import type { Toolchain } from "../toolchain/index";
 import type { EmbeddedCluster } from "./cluster";
 import { pulumiEnvironment } from "./pulumi";
@@ -27,6 +27,12 @@ export interface PulumiRun {
     /** More environment for this run only. */
     readonly environment?: NodeJS.ProcessEnv;
     readonly signal?: AbortSignal;
+    /** Text for stdin. */
+    readonly input?: string;
+}
+
+interface StackFile {
+    config?: Record<string, unknown>;
 }
 
 /** A stack of this project on an embedded cluster, with a stack file and a state of its own. */
@@ -44,6 +50,8 @@ export interface EmbeddedStack {
     readonly standIns: readonly string[];
     /** Sets one key of the stack file; undefined removes it. */
     edit(key: string, value: unknown): Promise<void>;
+    /** Sets a key by its path, encrypted; the value goes through stdin. */
+    setSecret(path: string, value: string): Promise<void>;
     /** Runs `pulumi ARGS` on this stack, without questions. */
     run(args: readonly string[], options?: PulumiRun): Promise<PulumiResult>;
 }
@@ -70,14 +78,6 @@ export async function createStack(options: StackOptions): Promise<EmbeddedStack>
     const project = join(directory, "project");
     await linkProject(project);
     const file = join(project, `Pulumi.${name}.yaml`);
-    let config: Record<string, unknown> = {
-        context: cluster.context,
-        kubeconfig: cluster.kubeconfig,
-        clusterUid: cluster.uid,
-        linkerdVersion: options.linkerdVersion,
-        charts: CHARTS,
-        ...options.config,
-    };
     const run = (args: readonly string[], runOptions: PulumiRun = {}) =>
         runPulumi(pulumi, ["--cwd", project, ...args], { ...environment }, runOptions);
 
@@ -85,19 +85,23 @@ export async function createStack(options: StackOptions): Promise<EmbeddedStack>
     if (created.code !== 0) {
         throw new Error(`pulumi stack init ended with ${created.code}:\n${created.output}`);
     }
-    const write = async () => {
-        // Pulumi keeps the salt of the passphrase in the file; it stays.
-        const salt = /^encryptionsalt: .*$/m.exec(
-            await readFile(file, "utf8").catch(() => ""),
-        )?.[0];
-        const body = {
-            config: Object.fromEntries(
-                Object.entries(config).map(([key, value]) => [`mesh-upgrade:${key}`, value]),
-            ),
-        };
-        await writeFile(file, `${salt ? `${salt}\n` : ""}${stringify(body)}`);
+    const change = async (values: Readonly<Record<string, unknown>>) => {
+        const body = (parse(await readFile(file, "utf8").catch(() => "")) ?? {}) as StackFile;
+        const config = { ...body.config };
+        for (const [key, value] of Object.entries(values)) {
+            config[`mesh-upgrade:${key}`] = value;
+        }
+        // A key without a value leaves the file; Pulumi's own (the salt, what is encrypted) stays.
+        await writeFile(file, stringify({ ...body, config }, { keepUndefined: false }));
     };
-    await write();
+    await change({
+        context: cluster.context,
+        kubeconfig: cluster.kubeconfig,
+        clusterUid: cluster.uid,
+        linkerdVersion: options.linkerdVersion,
+        charts: CHARTS,
+        ...options.config,
+    });
     return {
         name,
         project,
@@ -106,10 +110,13 @@ export async function createStack(options: StackOptions): Promise<EmbeddedStack>
         environment,
         pulumi,
         standIns,
-        edit: async (key, value) => {
-            const { [key]: _before, ...rest } = config;
-            config = value === undefined ? rest : { ...rest, [key]: value };
-            await write();
+        edit: (key, value) => change({ [key]: value }),
+        setSecret: async (path, value) => {
+            const args = ["config", "set", "--secret", "--path", path, "--stack", name];
+            const result = await run(args, { input: value });
+            if (result.code !== 0) {
+                throw new Error(`pulumi config set ended with ${result.code}:\n${result.output}`);
+            }
         },
         run: ([command = "", ...rest], runOptions) =>
             run([command, "--stack", name, ...rest], runOptions),
@@ -135,9 +142,11 @@ async function runPulumi(
 ): Promise<PulumiResult> {
     const child = spawn(pulumi, ["--non-interactive", "--color", "never", ...args], {
         env: { ...environment, ...options.environment },
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: ["pipe", "pipe", "pipe"],
         ...(options.signal ? { signal: options.signal, killSignal: "SIGINT" as const } : {}),
     });
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(options.input);
     const stdout: string[] = [];
     const both: string[] = [];
     createInterface(child.stdout).on("line", (line) => {

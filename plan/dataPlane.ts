@@ -40,6 +40,10 @@ export interface DataPlanePlan {
 export function planDataPlane(dataPlane: DataPlane, target: string): DataPlanePlan {
     const alive = dataPlane.pods.filter((pod) => !isFinished(pod) && !pod.terminating);
     const stale = alive.filter((pod) => pod.proxy !== target);
+    const known = new Map(
+        dataPlane.workloads.map((one) => [`${one.kind}/${one.namespace}/${one.name}`, one]),
+    );
+    const podsByOwner = groupBy(alive, ownerOf);
     const workloads: WorkloadPlan[] = [];
     const unrestartable: Unrestartable[] = [];
     for (const [, pods] of groupBy(stale, ownerOf)) {
@@ -47,9 +51,7 @@ export function planDataPlane(dataPlane: DataPlane, target: string): DataPlanePl
         if (!first) {
             continue;
         }
-        const workload = dataPlane.workloads.find(
-            (one) => `${one.kind}/${one.namespace}/${one.name}` === ownerOf(first),
-        );
+        const workload = known.get(ownerOf(first));
         const from = [...new Set(pods.map((pod) => pod.proxy ?? "unknown"))].sort();
         const reason = whyNot(first, pods, workload, target);
         if (!workload || reason !== undefined) {
@@ -62,7 +64,12 @@ export function planDataPlane(dataPlane: DataPlane, target: string): DataPlanePl
             });
             continue;
         }
-        workloads.push({ workload, ...actionFor(workload, pods, alive), from, pods: pods.length });
+        workloads.push({
+            workload,
+            ...actionFor(workload, pods, podsByOwner.get(ownerOf(first)) ?? []),
+            from,
+            pods: pods.length,
+        });
     }
     return {
         target,
@@ -127,7 +134,7 @@ function whyNot(
 function actionFor(
     workload: Workload,
     stale: readonly MeshedPod[],
-    alive: readonly MeshedPod[],
+    all: readonly MeshedPod[],
 ): Pick<WorkloadPlan, "action" | "restartedAt"> {
     const currentStale = stale.filter((pod) => pod.currentRevision);
     if (currentStale.length === 0) {
@@ -136,9 +143,7 @@ function actionFor(
     // A restart that never got ready leaves the revision before it running. Where that one is just what is
     // wanted, going back needs no new pod, which could not get ready either.
     const now = workload.revisions.find((revision) => revision.current);
-    const running = alive.filter(
-        (pod) => ownerOf(pod) === ownerOf(stale[0] as MeshedPod) && !pod.currentRevision,
-    );
+    const running = all.filter((pod) => !pod.currentRevision);
     const before = workload.revisions.find(
         (revision) =>
             !revision.current &&
@@ -153,7 +158,9 @@ function actionFor(
 function groupBy<T>(items: readonly T[], by: (item: T) => string): Map<string, T[]> {
     const groups = new Map<string, T[]>();
     for (const item of items) {
-        groups.set(by(item), [...(groups.get(by(item)) ?? []), item]);
+        const group = groups.get(by(item)) ?? [];
+        group.push(item);
+        groups.set(by(item), group);
     }
     return groups;
 }

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { IdentityConfig } from "../config";
 import {
     issuedBy,
@@ -107,10 +108,12 @@ function identityFaults(
     const pair = keyPairProblem(identity.issuer, now);
     if (pair) {
         rules.push(`the issuer ${pair}`);
+    } else {
+        rules.push(...authorityProblems(identity.issuer.certificate));
     }
     try {
         const anchors = readBundle(identity.trustAnchors);
-        const [issuer] = readBundle(identity.issuer.certificate);
+        const [issuer, ...intermediates] = readBundle(identity.issuer.certificate);
         if (anchors.length === 0) {
             rules.push("the trust anchors hold no certificate");
         }
@@ -120,13 +123,37 @@ function identityFaults(
                 rules.push(`the trust anchor ${anchor.subject} ${problem}`);
             }
         }
-        if (issuer && anchors.length > 0 && !issuedBy(issuer, anchors)) {
+        if (issuer && anchors.length > 0 && !leadsTo(issuer, intermediates, anchors)) {
             rules.push("the issuer is not signed by any of the trust anchors");
         }
     } catch (error) {
         rules.push(`the trust anchors cannot be read (${(error as Error).message})`);
     }
     return rules.map((rule) => ({ subject, rule, next }));
+}
+
+/** What Linkerd's identity service asks of its issuer: a CA with an ECDSA P-256 key. */
+function authorityProblems(pem: string): string[] {
+    const [issuer] = readBundle(pem);
+    return [
+        ...(issuer?.ca ? [] : ["the issuer is no CA (basic constraints)"]),
+        ...(issuer?.publicKey.asymmetricKeyDetails?.namedCurve === "prime256v1"
+            ? []
+            : ["the issuer's key is not ECDSA P-256"]),
+    ];
+}
+
+/** Whether a chain of `intermediates` leads from `certificate` to one of `anchors`. */
+function leadsTo(
+    certificate: X509Certificate,
+    intermediates: readonly X509Certificate[],
+    anchors: readonly X509Certificate[],
+): boolean {
+    if (issuedBy(certificate, anchors)) {
+        return true;
+    }
+    const rest = intermediates.filter((one) => !issuedBy(certificate, [one]));
+    return intermediates.some((one) => issuedBy(certificate, [one]) && leadsTo(one, rest, anchors));
 }
 
 /** Another anchor bundle than the live one breaks mTLS with every proxy that still runs. */

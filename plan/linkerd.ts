@@ -1,5 +1,6 @@
 import * as semver from "semver";
 import type { Config } from "../config";
+import { imageTag } from "./images";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
 import type { Fault } from "./faults";
@@ -29,11 +30,17 @@ export function crdVersion(config: LinkerdVersion, live: LiveLinkerd): LinkerdVe
 }
 
 /** Reasons why the installation that is there must not be touched by `stack`. */
-export function ownershipFaults(live: LiveLinkerd, stack: string): readonly Fault[] {
+export function ownershipFaults(
+    live: LiveLinkerd,
+    stack: string,
+    config: Pick<Config, "viz" | "crds" | "linkerdVersion">,
+): readonly Fault[] {
     const faults: Fault[] = [];
     const inUse = new Map([
         ["linkerd", live.installed || live.identity.issuer !== undefined],
-        ["linkerd-viz", live.vizObjects || live.vizRelease !== undefined],
+        ...(config.viz.enabled
+            ? [["linkerd-viz", live.vizObjects || live.vizRelease !== undefined] as const]
+            : []),
     ]);
     const owner = (name: string) => live.namespaces.find((one) => one.name === name)?.stack;
     for (const [name, used] of inUse) {
@@ -53,18 +60,40 @@ export function ownershipFaults(live: LiveLinkerd, stack: string): readonly Faul
             });
         }
     }
-    // Until the first installation has gone through, a CRD of the chart's that somebody else made is in the way.
-    const foreign =
-        owner("linkerd") === stack ? [] : live.crds.filter((crd) => crd.stack !== stack);
-    if (foreign.length > 0 && faults.length === 0) {
+    const foreign = live.crds.filter((crd) => crd.stack !== stack);
+    const own = foreign.filter((crd) => !isGatewayApi(crd.name));
+    const gateway = bringsGatewayApi(config) ? foreign.filter((crd) => isGatewayApi(crd.name)) : [];
+    if (own.length > 0 && faults.length === 0) {
         faults.push({
             subject: "CustomResourceDefinitions",
-            value: foreign.map((crd) => crd.name).join(", "),
+            value: own.map((crd) => crd.name).join(", "),
             rule: "exist already and were not made by this stack",
-            next: "remove them (kubectl delete crd ..., which deletes every object of theirs); taking them over is asked for by the setting adopt, which this version does not have yet",
+            next: "taking them over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+        });
+    }
+    if (gateway.length > 0) {
+        faults.push({
+            subject: "CustomResourceDefinitions",
+            value: gateway.map((crd) => crd.name).join(", "),
+            rule: "exist already and are somebody else's, yet the chart linkerd-crds would bring its own",
+            next: "set crds.values.enableHttpRoutes: false (from edge-25.4.1 on: crds.values.installGatewayAPI: false) to leave them as they are",
         });
     }
     return faults;
+}
+
+function isGatewayApi(crd: string): boolean {
+    return crd.endsWith(".gateway.networking.k8s.io");
+}
+
+/** From this chart on the CRDs of the Gateway API come only where the values ask for them. */
+const GATEWAY_API_OPTIONAL = "2025.9.4";
+
+function bringsGatewayApi({ crds, linkerdVersion }: Pick<Config, "crds" | "linkerdVersion">) {
+    const asked = crds.values["installGatewayAPI"] ?? crds.values["enableHttpRoutes"];
+    return typeof asked === "boolean"
+        ? asked
+        : semver.lt(linkerdVersion.chartVersion, GATEWAY_API_OPTIONAL);
 }
 
 /** Faults of a viz release that an earlier run left half-way. */
@@ -112,7 +141,7 @@ export async function planLinkerd(
     stack: string,
     now: Date,
 ): Promise<LinkerdPlan | readonly Fault[]> {
-    const ownership = ownershipFaults(live, stack);
+    const ownership = ownershipFaults(live, stack, config);
     if (ownership.length > 0) {
         return ownership;
     }
@@ -131,7 +160,7 @@ export async function planLinkerd(
             controlPlane: values,
             viz: config.viz.values,
         }),
-        ...releaseFaults(live),
+        ...(config.viz.enabled ? releaseFaults(live) : []),
         ...(isFaults(identity) ? identity : []),
         ...(isFaults(webhooks) ? webhooks : []),
     ];
@@ -145,7 +174,9 @@ export async function planLinkerd(
         version,
         crds,
         change,
-        proxy: stringAt(values, "proxy.image.version") ?? version.tag,
+        // A digest may follow the tag; pods are compared by tag.
+        proxy:
+            imageTag(`:${stringAt(values, "proxy.image.version") ?? version.tag}`) ?? version.tag,
         identity,
         webhooks,
         lines: [

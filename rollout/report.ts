@@ -27,27 +27,28 @@ export interface WaveReport {
     readonly failures: readonly string[];
 }
 
-/** The engine passes a command's output on in an environment variable, which is limited in length. */
-const MOST_ENTRIES = 150;
+/** The engine passes a command's output on in an environment variable; one is limited to 128 KiB. */
+const MOST_BYTES = 60_000;
 
-/** The report as JSON of less than 64 KiB; long lists are cut, with the number left out. */
+/** The report as JSON of less than 60,000 bytes: long lists are cut, with the number left out. */
 export function reportJson(report: WaveReport): string {
-    const cut =
-        report.workloads.length - MOST_ENTRIES + (report.unrestartable.length - MOST_ENTRIES);
-    if (cut <= 0 && JSON.stringify(report).length < 60_000) {
-        return JSON.stringify(report);
+    let most = Math.max(report.workloads.length, report.unrestartable.length);
+    let text = JSON.stringify(report);
+    while (Buffer.byteLength(text) > MOST_BYTES && most > 0) {
+        most = Math.floor(most / 2);
+        const workloads = report.workloads.slice(0, most);
+        const unrestartable = report.unrestartable.slice(0, most);
+        text = JSON.stringify({
+            ...report,
+            workloads,
+            unrestartable,
+            leftOut: {
+                workloads: report.workloads.length - workloads.length,
+                unrestartable: report.unrestartable.length - unrestartable.length,
+            },
+        });
     }
-    const workloads = report.workloads.slice(0, MOST_ENTRIES);
-    const unrestartable = report.unrestartable.slice(0, MOST_ENTRIES);
-    return JSON.stringify({
-        ...report,
-        workloads,
-        unrestartable,
-        leftOut: {
-            workloads: report.workloads.length - workloads.length,
-            unrestartable: report.unrestartable.length - unrestartable.length,
-        },
-    });
+    return text;
 }
 
 /** A table of the workloads and a line for what could not be restarted. */
@@ -75,6 +76,10 @@ export function tableLines(report: WaveReport): string[] {
             (one) =>
                 `not restarted: ${one.namespace}/${one.what} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
         ),
-        `wave ${report.wave}: ${report.current} of ${report.pods} pods run ${report.target} after ${report.seconds} s`,
     ];
+}
+
+/** The closing line of a wave. */
+export function summaryLine(report: WaveReport): string {
+    return `wave ${report.wave}: ${report.current} of ${report.pods} pods run ${report.target} after ${report.seconds} s`;
 }

@@ -5,7 +5,16 @@ import { observeDataPlane, RESTARTED_AT } from "../cluster/dataPlane";
 import { StuckError, untilRolledOut } from "../cluster/rolloutStatus";
 import { nameOf, planDataPlane, verifyDataPlane, type WorkloadPlan } from "../plan/dataPlane";
 import { readInput, type WaveInput } from "./input";
-import { reportJson, tableLines, type WaveReport, type WorkloadResult } from "./report";
+import { limitedLog, type Log } from "./log";
+import {
+    reportJson,
+    summaryLine,
+    tableLines,
+    type WaveReport,
+    type WorkloadResult,
+} from "./report";
+
+const MOST_FAILURES = 20;
 
 /** Workloads that roll at the same time. */
 const AT_ONCE = 4;
@@ -14,7 +23,7 @@ const AT_ONCE = 4;
 export async function runWave(
     input: WaveInput,
     connection: Connection,
-    say: (line: string) => void,
+    say: Log,
 ): Promise<WaveReport> {
     const { wave, target } = input;
     const started = Date.now();
@@ -33,6 +42,7 @@ export async function runWave(
             const estimate = ((Date.now() - started) / done) * (before.workloads.length - done);
             say(
                 `wave ${wave}: ${done} of ${before.workloads.length} workloads, about ${Math.ceil(estimate / 1000)} s left`,
+                "progress",
             );
             if (result.failure !== undefined) {
                 queue.length = 0;
@@ -123,14 +133,16 @@ async function keep(report: WaveReport): Promise<string> {
 }
 
 async function main(): Promise<void> {
-    const say = (line: string) => process.stderr.write(`${line}\n`);
     const input = await readInput();
-    const report = await runWave(input, await connect(input.cluster), say);
+    const log = limitedLog((line) => process.stderr.write(`${line}\n`));
+    const report = await runWave(input, await connect(input.cluster), log);
     const path = await keep(report);
-    tableLines(report).forEach(say);
+    const say = (line: string) => log(line, "summary");
+    tableLines(report).forEach((line) => log(line));
+    say(summaryLine(report));
     if (report.failures.length > 0) {
         say(`wave ${report.wave} failed; other workloads stay as they are (${path}):`);
-        report.failures.forEach((failure) => say(`  ${failure}`));
+        report.failures.slice(0, MOST_FAILURES).forEach((failure) => say(`  ${failure}`));
         say(
             "next: mend what is named, then `pulumi up` goes on; or revert linkerdVersion and `pulumi up`",
         );

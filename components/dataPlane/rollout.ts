@@ -3,19 +3,23 @@ import * as pulumi from "@pulumi/pulumi";
 import type { WaveInput } from "../../rollout/input";
 
 export interface DataPlaneRolloutArgs {
-    /** Name of the wave; its two resources are `<wave>-begin` and `<wave>`. */
+    /** Name of the wave; its resources are `<wave>-begin`, `<wave>-checks` and `<wave>`. */
     readonly wave: string;
     /** What decides whether the wave runs again: the version that new pods get. */
     readonly target: WaveInput["target"];
     /** How to reach the cluster and how long to wait; changing it runs nothing. */
     readonly cluster: WaveInput["cluster"];
     readonly timeoutSeconds: number;
+    /** What has to be in place before the wave's checks. */
+    readonly after: readonly pulumi.Resource[];
 }
 
 /**
- * One wave of the data plane: `<wave>-begin` checks that the control plane serves the target and prints a fresh
- * id; `<wave>` restarts what is stale and verifies it. Two resources, because one alone keeps its old triggers
- * in the state when it fails: after a revert they would match again and mixed proxies would stay behind.
+ * One wave of the data plane, as three commands. `<wave>-begin` prints a fresh id for each target and depends on
+ * nothing, so that it runs however early an update fails; `<wave>-checks` refuses where the control plane does not
+ * serve the target; `<wave>` restarts what is stale and verifies it. The id is a trigger of both: with one resource
+ * alone, an update that fails leaves old triggers in the state, which match again after a revert, and mixed proxies
+ * stay behind.
  */
 export class DataPlaneRollout extends pulumi.ComponentResource {
     /** The wave's report as JSON text; see rollout/report.ts. */
@@ -23,8 +27,9 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
 
     constructor(name: string, args: DataPlaneRolloutArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:dataPlane:DataPlaneRollout", name, {}, opts);
-        const { wave, target, cluster, timeoutSeconds } = args;
+        const { wave, target, cluster, timeoutSeconds, after } = args;
         const stdin = JSON.stringify({ wave, target, cluster, timeoutSeconds } satisfies WaveInput);
+        const triggers = [target.version, target.proxy];
         const shared = {
             // No shell: nothing to quote, and a signal reaches the program itself.
             interpreter: ["node", "--import", "tsx"],
@@ -32,21 +37,26 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
             update: "rollout/replay.ts",
             // stdout is the result; what people read comes on stderr.
             logging: command.types.enums.local.Logging.Stderr,
-            stdin,
         };
         const begin = new command.local.Command(
             `${wave}-begin`,
-            { ...shared, create: "rollout/begin.ts", triggers: [target.version, target.proxy] },
+            { ...shared, create: "rollout/begin.ts", triggers },
             { parent: this },
+        );
+        const checks = new command.local.Command(
+            `${wave}-checks`,
+            {
+                ...shared,
+                stdin,
+                create: "rollout/checks.ts",
+                triggers: [...triggers, begin.stdout],
+            },
+            { parent: this, dependsOn: [begin, ...after] },
         );
         const restart = new command.local.Command(
             wave,
-            {
-                ...shared,
-                create: "rollout/wave.ts",
-                triggers: [target.version, target.proxy, begin.stdout],
-            },
-            { parent: this, dependsOn: begin },
+            { ...shared, stdin, create: "rollout/wave.ts", triggers: [...triggers, begin.stdout] },
+            { parent: this, dependsOn: checks },
         );
         this.report = restart.stdout;
         this.registerOutputs({ report: this.report });

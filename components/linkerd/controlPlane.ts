@@ -20,8 +20,6 @@ export interface LinkerdControlPlaneArgs {
     readonly webhooks: WebhookCertificates;
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
-    /** Provider for what outlives the stack: it takes over what an earlier installation left. */
-    readonly retained: k8s.Provider;
 }
 
 /**
@@ -35,7 +33,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
         opts?: pulumi.ComponentResourceOptions,
     ) {
         super("mesh-upgrade:linkerd:LinkerdControlPlane", name, {}, opts);
-        const kept = { parent: this, provider: args.retained, retainOnDelete: true };
+        const kept = { parent: this, retainOnDelete: true };
         const namespace = new k8s.core.v1.Namespace(
             "linkerd",
             {
@@ -44,6 +42,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                     annotations: {
                         "linkerd.io/inject": "disabled",
                         [STACK_ANNOTATION]: args.stack,
+                        ...TAKE_OVER,
                     },
                     labels: {
                         "linkerd.io/is-control-plane": "true",
@@ -60,7 +59,13 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
         const { anchor, issuer, trustAnchors } = args.identity;
         const secrets = [
             tlsSecret(
-                { namespace: "linkerd", name: ISSUER_SECRET, pair: issuer, ca: trustAnchors },
+                {
+                    namespace: "linkerd",
+                    name: ISSUER_SECRET,
+                    pair: issuer,
+                    ca: trustAnchors,
+                    annotations: TAKE_OVER,
+                },
                 keptInside,
             ),
             tlsSecret(
@@ -80,7 +85,12 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
             ...(anchor
                 ? [
                       tlsSecret(
-                          { namespace: "linkerd", name: ANCHOR_SECRET, pair: anchor },
+                          {
+                              namespace: "linkerd",
+                              name: ANCHOR_SECRET,
+                              pair: anchor,
+                              annotations: TAKE_OVER,
+                          },
                           keptInside,
                       ),
                   ]
@@ -111,6 +121,12 @@ const withoutOrder: pulumi.ResourceTransform = ({ props, opts }) => {
         ? undefined
         : { props: { ...props, metadata: { ...metadata, annotations } }, opts };
 };
+
+/**
+ * For what outlives the stack: after a destroy the old stack's field manager still holds the fields, and a new
+ * installation has to take them over.
+ */
+export const TAKE_OVER = { "pulumi.com/patchForce": "true" };
 
 /** A plan holds a leaf for every webhook; one without is a fault of the program. */
 export function missing(service: string): never {

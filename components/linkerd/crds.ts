@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
+import { TAKE_OVER } from "./controlPlane";
 
 export interface LinkerdCrdsArgs {
     /** Path of the chart linkerd-crds, relative to the project. */
@@ -47,6 +48,7 @@ function keepCrd(stack: string): pulumi.ResourceTransform {
                     annotations: {
                         ...metadata.annotations,
                         [STACK_ANNOTATION]: stack,
+                        ...TAKE_OVER,
                         // The provider does not wait for a CRD by itself.
                         "pulumi.com/waitFor": "condition=Established",
                     },

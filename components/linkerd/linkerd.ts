@@ -30,22 +30,22 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
         context: config.context,
     };
-    const settings = {
+    const provider = new k8s.Provider("cluster", {
         ...cluster,
         // Another kubeconfig for the same cluster must not replace everything.
         clusterIdentifier: config.clusterUid,
         // Otherwise a change replaces them, and a replacement under one name can end as a deletion.
         enableConfigMapMutable: true,
         enableSecretMutable: true,
-    };
-    const provider = new k8s.Provider("cluster", settings);
-    // What an earlier stack left on purpose is taken over; all else that exists is somebody's.
-    const retained = new k8s.Provider("retained", { ...settings, upsertExistingObjects: true });
+        // From 4.29 on creating what exists fails: what an interrupted update made, what a destroyed stack left.
+        // What is somebody else's has been refused before (plan/linkerd.ts).
+        upsertExistingObjects: true,
+    });
 
     const crds = new LinkerdCrds(
         "linkerd-crds",
         { chart: chart("linkerd-crds"), values: crdValues(config.crds.values, plan.crds), stack },
-        { provider: retained },
+        { provider },
     );
     const controlPlane = new LinkerdControlPlane(
         "linkerd-control-plane",
@@ -61,7 +61,6 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             identity: plan.identity,
             webhooks: plan.webhooks,
             stack,
-            retained,
         },
         { provider, dependsOn: crds },
     );
@@ -73,21 +72,17 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
                   values: vizValues(config.viz.values, plan.version, plan.webhooks),
                   webhooks: plan.webhooks,
                   stack,
-                  retained,
               },
               { provider, dependsOn: controlPlane },
           )
         : undefined;
-    const rollout = new DataPlaneRollout(
-        "data-plane",
-        {
-            wave: "rest",
-            target: { version: plan.version.tag, proxy: plan.proxy },
-            cluster: { ...cluster, clusterUid: config.clusterUid },
-            timeoutSeconds: milliseconds(config.rollout.timeout) / 1000,
-        },
-        { dependsOn: [crds, controlPlane, ...(viz ? [viz] : [])] },
-    );
+    const rollout = new DataPlaneRollout("data-plane", {
+        wave: "rest",
+        target: { version: plan.version.tag, proxy: plan.proxy },
+        cluster: { ...cluster, clusterUid: config.clusterUid },
+        timeoutSeconds: milliseconds(config.rollout.timeout) / 1000,
+        after: [crds, controlPlane, ...(viz ? [viz] : [])],
+    });
     return {
         linkerdVersion: plan.version.tag,
         crdVersion: plan.crds.tag,

@@ -8,6 +8,7 @@ export interface TlsSecretArgs {
     readonly pair: KeyPair;
     /** PEM bundle for key `ca.crt`. */
     readonly ca?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** A Secret of type kubernetes.io/tls; its key is encrypted in the state. */
@@ -15,11 +16,11 @@ export function tlsSecret(
     args: TlsSecretArgs,
     opts: pulumi.CustomResourceOptions,
 ): k8s.core.v1.Secret {
-    const { namespace, name, pair, ca } = args;
+    const { namespace, name, pair, ca, annotations = {} } = args;
     return new k8s.core.v1.Secret(
         `${namespace}/${name}`,
         {
-            metadata: { namespace, name },
+            metadata: { namespace, name, annotations: { ...annotations } },
             type: "kubernetes.io/tls",
             data: pulumi.secret({
                 "tls.crt": base64(pair.certificate),

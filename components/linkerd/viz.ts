@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { WEBHOOKS, webhookSecret, type WebhookCertificates } from "../../plan/webhooks";
-import { missing } from "./controlPlane";
+import { missing, TAKE_OVER } from "./controlPlane";
 import { tlsSecret } from "./secrets";
 
 export interface LinkerdVizArgs {
@@ -12,8 +12,6 @@ export interface LinkerdVizArgs {
     readonly webhooks: WebhookCertificates;
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
-    /** Provider for the namespace, which outlives the stack. */
-    readonly retained: k8s.Provider;
 }
 
 /** The viz extension: its namespace, the certificates of tap, and the Helm release, waited for. */
@@ -28,14 +26,14 @@ export class LinkerdViz extends pulumi.ComponentResource {
             {
                 metadata: {
                     name: "linkerd-viz",
-                    annotations: { [STACK_ANNOTATION]: args.stack },
+                    annotations: { [STACK_ANNOTATION]: args.stack, ...TAKE_OVER },
                     labels: {
                         "linkerd.io/extension": "viz",
                         "pod-security.kubernetes.io/enforce": "privileged",
                     },
                 },
             },
-            { parent: this, provider: args.retained, retainOnDelete: true },
+            { parent: this, retainOnDelete: true },
         );
         const secrets = WEBHOOKS.filter((webhook) => webhook.namespace === "linkerd-viz").map(
             ({ service }) =>

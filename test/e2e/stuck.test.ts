@@ -2,6 +2,7 @@ import * as k8s from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RESTARTED_AT } from "../../cluster/dataPlane";
 import { waitForSample } from "../../embedded/sampleApplication";
+import { mint } from "../../plan/certificates";
 import { NEW, OLD, startJourney, type Journey } from "./support/journey";
 
 const LABEL = "mesh-upgrade.test/disk";
@@ -11,6 +12,7 @@ describe("a wave that fails half-way: naive programs leave mixed proxies behind 
 
     beforeAll(async () => {
         journey = await startJourney("stuck");
+        await useOwnIdentity(journey);
         await journey.up();
         await journey.createSample();
         // The workload that will not get ready: its pods need a node with a disk.
@@ -70,6 +72,21 @@ describe("a wave that fails half-way: naive programs leave mixed proxies behind 
         await journey.expectNoChanges();
     });
 });
+
+/** The other source of identity: the user's own PEM texts, the key encrypted. */
+async function useOwnIdentity({ stack }: Journey): Promise<void> {
+    const now = new Date();
+    const root = "root.linkerd.cluster.local";
+    const anchor = await mint({ name: root, authority: true, years: 10, now });
+    const name = "identity.linkerd.cluster.local";
+    const issuer = await mint({ name, issuer: anchor, authority: true, years: 1, now });
+    await stack.edit("identity", {
+        source: "config",
+        trustAnchors: anchor.certificate,
+        issuer: { certificate: issuer.certificate },
+    });
+    await stack.setSecret("identity.issuer.key", issuer.key);
+}
 
 async function labelNodes({ connection }: Journey, value: string | null): Promise<void> {
     const nodes = await connection.core.listNode();

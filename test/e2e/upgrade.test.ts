@@ -149,9 +149,10 @@ describe("a user installs Linkerd, upgrades it by one line, and takes it back by
                     step.name.endsWith("linkerd/linkerd-proxy-injector") &&
                     step.type.endsWith(":Deployment"),
             );
-        const begin = at(
+        const begin = at("end", (step) => step.name === "rest-begin");
+        const checks = at(
             "begin",
-            (step) => step.name === "rest-begin" && step.operation !== "delete-replaced",
+            (step) => step.name === "rest-checks" && step.operation !== "delete-replaced",
         );
         const viz = (when: EngineStep["when"]) =>
             at(when, (step) => step.type.endsWith(":Release"));
@@ -167,6 +168,7 @@ describe("a user installs Linkerd, upgrades it by one line, and takes it back by
             injector("end"),
             viz("begin"),
             begin,
+            checks,
             wave,
         ]) {
             expect(list.length).toBeGreaterThan(0);
@@ -175,8 +177,9 @@ describe("a user installs Linkerd, upgrades it by one line, and takes it back by
         expect(Math.max(...crds)).toBeLessThan(Math.min(...controlPlane));
         expect(Math.max(...configMap)).toBeLessThan(Math.min(...injector("begin")));
         expect(Math.max(...injector("end"))).toBeLessThan(Math.min(...viz("begin")));
-        expect(Math.max(...viz("end"))).toBeLessThan(Math.min(...begin));
-        expect(Math.min(...begin)).toBeLessThan(Math.min(...wave));
+        expect(Math.max(...viz("end"))).toBeLessThan(Math.min(...checks));
+        expect(Math.min(...begin)).toBeLessThan(Math.min(...checks));
+        expect(Math.min(...checks)).toBeLessThan(Math.min(...wave));
     });
 
     it("step 6: an object deleted behind its back is noticed, with the command that repairs", async () => {

@@ -70,6 +70,45 @@ describe("identity", () => {
         ]);
     });
 
+    it("of the user's must be a CA with a P-256 key; a chain to the anchor is accepted", async () => {
+        const anchor = await mint({ name: "root", authority: true, years: 10, now });
+        const middle = await mint({
+            name: "middle",
+            issuer: anchor,
+            authority: true,
+            years: 5,
+            now,
+        });
+        const issuer = await mint({
+            name: "issuer",
+            issuer: middle,
+            authority: true,
+            years: 1,
+            now,
+        });
+        const leaf = await mint({ name: "leaf", issuer: anchor, authority: false, years: 1, now });
+        const planned = (certificate: string, key: string) =>
+            planIdentity(
+                {
+                    source: "config",
+                    trustAnchors: anchor.certificate,
+                    issuer: { certificate, key },
+                },
+                { installed: false },
+                "cluster.local",
+                now,
+            );
+        expect(await planned(leaf.certificate, leaf.key)).toMatchObject([
+            { rule: "the issuer is no CA (basic constraints)" },
+        ]);
+        expect(await planned(issuer.certificate, issuer.key)).toMatchObject([
+            { rule: "the issuer is not signed by any of the trust anchors" },
+        ]);
+        expect(await planned(issuer.certificate + middle.certificate, issuer.key)).toHaveProperty(
+            "issuer",
+        );
+    });
+
     it("of the user's is refused where it would cut off the running mesh, or does not fit together", async () => {
         const [one, other] = (await Promise.all([
             identityOf({ installed: false }),

@@ -1,0 +1,25 @@
+import { connect, reasonOf } from "../cluster/connection";
+import { checkControlPlane } from "../cluster/controlPlane";
+import { formatFaults } from "../plan/faults";
+import { readInput } from "./input";
+
+/** Before a wave: refuses where the control plane does not serve the target. */
+async function main(): Promise<void> {
+    const input = await readInput();
+    const connection = await connect(input.cluster);
+    const checks = await checkControlPlane(connection, input.target);
+    checks.passed.forEach((line) => process.stderr.write(`check: ${line}\n`));
+    if (checks.faults.length > 0) {
+        process.stderr.write(
+            `${formatFaults(checks.faults).replace("nothing was changed", `no workload of wave ${input.wave} was restarted`)}\n`,
+        );
+        process.exitCode = 1;
+        return;
+    }
+    process.stdout.write(JSON.stringify(checks.passed));
+}
+
+main().catch((error: unknown) => {
+    process.stderr.write(`${reasonOf(error)}\n`);
+    process.exitCode = 1;
+});

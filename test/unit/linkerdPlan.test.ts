@@ -1,0 +1,281 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import type { LocatedChart } from "../../charts/source";
+import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
+import { parseConfig } from "../../config";
+import { mint } from "../../plan/certificates";
+import {
+    chartFaults,
+    crdVersion,
+    ownershipFaults,
+    planLinkerd,
+    releaseFaults,
+    type LinkerdPlan,
+} from "../../plan/linkerd";
+import { versionOfChart } from "../../plan/versions";
+
+const now = new Date("2026-11-21T00:00:00Z");
+const STACK = "acme/mesh/prod";
+const OTHER = "acme/mesh/dev";
+
+const liveOf = (fields: Partial<LiveLinkerd> = {}): LiveLinkerd => ({
+    namespaces: [],
+    linkerdVersion: undefined,
+    installed: false,
+    crds: [],
+    identity: { installed: false },
+    webhooks: { leaves: {} },
+    vizRelease: undefined,
+    vizObjects: false,
+    serverVersion: "v1.34.4",
+    ...fields,
+});
+const crdOf = (chartVersion: string | undefined, fields: Partial<LiveCrd> = {}): LiveCrd => ({
+    name: "servers.policy.linkerd.io",
+    chartVersion,
+    stack: STACK,
+    ...fields,
+});
+const versionOf = (chartVersion: string) => {
+    const version = versionOfChart(chartVersion);
+    if (!version) {
+        throw new Error(chartVersion);
+    }
+    return version;
+};
+const configOf = (linkerdVersion: string, rest: Record<string, unknown> = {}) =>
+    parseConfig({ context: "kind", clusterUid: "0a1b", linkerdVersion, ...rest });
+
+describe("CRDs never move back, which the API server would refuse half-way", () => {
+    it.each([
+        { name: "none there", live: [], expected: "2024.5.3" },
+        { name: "older ones", live: ["2024.3.1"], expected: "2024.5.3" },
+        { name: "newer ones", live: ["2024.7.5"], expected: "2024.7.5" },
+        { name: "a half-done update", live: ["2024.3.1", "2024.7.5"], expected: "2024.7.5" },
+        { name: "a larger number", live: ["2024.5.10", "2024.5.9"], expected: "2024.5.10" },
+        { name: "no label", live: [undefined], expected: "2024.5.3" },
+        { name: "a numbering of before", live: ["1.8.0"], expected: "2024.5.3" },
+    ])("$name: $expected", ({ live, expected }) => {
+        const crds = live.map((version) => crdOf(version));
+        expect(crdVersion(versionOf("2024.5.3"), liveOf({ crds })).chartVersion).toBe(expected);
+    });
+});
+
+describe("ownership", () => {
+    const unmade =
+        "holds an installation that this stack did not make (by the linkerd CLI or Helm)";
+    const adopt =
+        "taking it over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd";
+    const owned = (name: string, stack: string | undefined) => ({ name, stack });
+    const foreign = crdOf("2024.5.3", { stack: undefined });
+    const foreignFault = (value: string) => ({
+        subject: "CustomResourceDefinitions",
+        value,
+        rule: "exist already and were not made by this stack",
+        next: "remove them (kubectl delete crd ..., which deletes every object of theirs); taking them over is asked for by the setting adopt, which this version does not have yet",
+    });
+    const anotherStack = (name: string) => ({
+        subject: `Namespace ${name}`,
+        value: OTHER,
+        rule: `is owned by another stack, not by ${STACK}`,
+        next: `pulumi stack select ${OTHER}; after a rename of the stack: kubectl annotate namespace ${name} mesh-upgrade/stack=${STACK} --overwrite`,
+    });
+    const issuer = { certificate: "", key: "", trustAnchors: "" };
+    const cases: { name: string; live: Partial<LiveLinkerd>; faults: unknown[] }[] = [
+        { name: "accepts an empty cluster", live: {}, faults: [] },
+        {
+            name: "accepts namespaces that somebody made and nobody uses",
+            live: { namespaces: [owned("linkerd", undefined), owned("linkerd-viz", undefined)] },
+            faults: [],
+        },
+        {
+            name: "accepts its own installation, whoever labels the CRDs",
+            live: {
+                namespaces: [owned("linkerd", STACK), owned("linkerd-viz", STACK)],
+                installed: true,
+                vizRelease: { revision: 1, status: "deployed" },
+                crds: [foreign],
+            },
+            faults: [],
+        },
+        {
+            name: "accepts CRDs that its own first update left behind when it was killed",
+            live: { crds: [crdOf("2024.5.3")] },
+            faults: [],
+        },
+        {
+            name: "refuses an installation of the CLI",
+            live: { namespaces: [owned("linkerd", undefined)], installed: true },
+            faults: [{ subject: "Namespace linkerd", rule: unmade, next: adopt }],
+        },
+        {
+            name: "refuses the issuer of an installation that was taken away",
+            live: { identity: { installed: false, issuer } },
+            faults: [{ subject: "Namespace linkerd", rule: unmade, next: adopt }],
+        },
+        {
+            name: "refuses a viz of the CLI and one of Helm",
+            live: { namespaces: [owned("linkerd", STACK)], vizObjects: true },
+            faults: [{ subject: "Namespace linkerd-viz", rule: unmade, next: adopt }],
+        },
+        {
+            name: "refuses both namespaces of another stack at once",
+            live: {
+                namespaces: [owned("linkerd", OTHER), owned("linkerd-viz", OTHER)],
+                crds: [crdOf("2024.5.3", { stack: OTHER })],
+            },
+            faults: [anotherStack("linkerd"), anotherStack("linkerd-viz")],
+        },
+        {
+            name: "refuses CRDs that nobody's stack made, by name",
+            live: { crds: [foreign, crdOf("2024.5.3"), { ...foreign, name: "x.linkerd.io" }] },
+            faults: [foreignFault("servers.policy.linkerd.io, x.linkerd.io")],
+        },
+        {
+            name: "refuses CRDs of another stack",
+            live: { crds: [crdOf("2024.5.3", { stack: OTHER })] },
+            faults: [foreignFault("servers.policy.linkerd.io")],
+        },
+    ];
+    it.each(cases)("$name", ({ live, faults }) => {
+        expect(ownershipFaults(liveOf(live), STACK)).toEqual(faults);
+    });
+});
+
+describe("a viz release that was left half-way", () => {
+    it.each([undefined, "deployed", "failed", "superseded", "uninstalled"])(
+        "is no fault as %s",
+        (status) => {
+            const vizRelease = status === undefined ? undefined : { revision: 2, status };
+            expect(releaseFaults(liveOf({ vizRelease }))).toEqual([]);
+        },
+    );
+
+    it.each([
+        [1, "pending-install", "helm -n linkerd-viz uninstall linkerd-viz"],
+        [3, "pending-upgrade", "helm -n linkerd-viz rollback linkerd-viz 2"],
+        [4, "pending-rollback", "helm -n linkerd-viz rollback linkerd-viz 3"],
+    ])(
+        "at revision %i as %s is refused with the command that repairs it",
+        (revision, status, run) => {
+            expect(releaseFaults(liveOf({ vizRelease: { revision, status } }))).toEqual([
+                {
+                    subject: "Helm release linkerd-viz/linkerd-viz",
+                    value: status,
+                    rule: `revision ${revision} was interrupted; Helm refuses another operation on it`,
+                    next: `${run} (or: kubectl -n linkerd-viz delete secret sh.helm.release.v1.linkerd-viz.v${revision}), then: pulumi up --refresh`,
+                },
+            ]);
+        },
+    );
+});
+
+describe("charts and the version of the API server", () => {
+    const chartOf = (kubeVersion: string | undefined): LocatedChart => ({
+        name: "linkerd-crds",
+        version: "2024.7.5",
+        path: "./.charts/0/linkerd-crds-2024.7.5",
+        kubeVersion,
+    });
+    it.each([
+        [undefined, "v1.2.3"],
+        [">=1.22.0-0", "v1.22.0"],
+        [">=1.22.0-0", "v1.30.4-eks-a737599"],
+        [">=1.22.0-0", "v1.27.8-gke.1067004"],
+        [">=1.22.0-0", "v1.31.1+k3s1"],
+        [">=1.31.0", "v1.31.0-rc.1"],
+        [">= 1.22.0, < 1.31.0", "v1.30.4"],
+        [">= 1.22.0 < 1.25.0 || >= 1.30", "v1.30.4"],
+    ])("%s accepts %s, vendor's suffix or not", (range, server) => {
+        expect(chartFaults([chartOf(range)], server)).toEqual([]);
+    });
+
+    it.each([
+        [">=1.22.0-0", "v1.21.14-eks-1"],
+        [">= 1.22.0, < 1.31.0", "v1.31.0"],
+        [">=1.22.0-0", "unreadable"],
+    ])("%s refuses %s", (range, server) => {
+        expect(chartFaults([chartOf(range), chartOf(undefined)], server)).toEqual([
+            {
+                subject: "chart linkerd-crds 2024.7.5",
+                value: server,
+                rule: `the chart asks for Kubernetes ${range}`,
+                next: "upgrade the cluster first, or choose an older linkerdVersion",
+            },
+        ]);
+    });
+});
+
+describe("the plan", () => {
+    let installed: LiveLinkerd;
+    const at = (linkerdVersion: string | undefined, fields: Partial<LiveLinkerd> = {}) => ({
+        ...installed,
+        linkerdVersion,
+        ...fields,
+    });
+    beforeAll(async () => {
+        const root = await mint({ name: "root", authority: true, years: 10, now });
+        const name = "identity.linkerd.cluster.local";
+        const issuer = await mint({ name, issuer: root, authority: true, years: 5, now });
+        installed = liveOf({
+            namespaces: [{ name: "linkerd", stack: STACK }],
+            installed: true,
+            identity: { installed: true, issuer: { ...issuer, trustAnchors: root.certificate } },
+        });
+    });
+    const stays =
+        "CRDs stay at edge-24.7.5: they move forward only (linkerdVersion is edge-24.5.3; the API server refuses to drop a stored version)";
+
+    it.each([
+        { from: "edge-24.5.3", to: "edge-24.7.5", change: "upgrade" },
+        { from: "edge-24.7.5", to: "edge-24.7.5", change: "none" },
+        { from: "edge-24.5.10", to: "edge-24.5.9", change: "revert" },
+        { from: "stable-2.14.10", to: "edge-24.7.5", change: "upgrade" },
+        { from: "edge-24.7.5", to: "edge-24.5.3", change: "revert", crds: "2024.7.5", line: stays },
+        { from: "edge-24.5.3", to: "edge-24.5.3", change: "none", crds: "2024.7.5", line: stays },
+    ])("from $from to $to is called $change", async ({ from, to, change, crds, line }) => {
+        const live = at(from, { crds: crds === undefined ? [] : [crdOf(crds)] });
+        const plan = (await planLinkerd(configOf(to), live, STACK, now)) as LinkerdPlan;
+        expect(plan.change).toBe(change);
+        expect(plan.proxy).toBe(to);
+        expect(plan.crds.chartVersion).toBe(crds ?? plan.version.chartVersion);
+        expect(plan.lines).toEqual([
+            `linkerd: ${from} -> ${to} (${change})`,
+            ...(line === undefined ? [] : [line]),
+        ]);
+    });
+
+    it("of a first installation says so and follows a proxy version of the user's", async () => {
+        const values = { proxy: { image: { version: "edge-24.7.5-fips" } } };
+        const config = configOf("edge-24.7.5", { controlPlane: { values } });
+        const plan = await planLinkerd(config, liveOf(), STACK, now);
+        expect(plan).toMatchObject({
+            change: "install",
+            proxy: "edge-24.7.5-fips",
+            lines: ["linkerd: not installed -> edge-24.7.5 (install)"],
+        });
+    });
+
+    it("comes with every reason at once where something stands in its way", async () => {
+        const config = configOf("edge-24.7.5", { crds: { values: { linkerdVersion: "x" } } });
+        const live = at("edge-24.5.3", {
+            namespaces: ["linkerd", "linkerd-viz"].map((name) => ({ name, stack: STACK })),
+            vizRelease: { revision: 2, status: "pending-upgrade" },
+            identity: { installed: true },
+            webhooks: { ca: { certificate: "", key: "" }, leaves: {} },
+        });
+        const faults = (await planLinkerd(config, live, STACK, now)) as { subject: string }[];
+        expect(faults.map((one) => one.subject)).toEqual([
+            "crds.values.linkerdVersion",
+            "Helm release linkerd-viz/linkerd-viz",
+            "Secret linkerd/linkerd-identity-issuer",
+            "Secret linkerd/linkerd-webhook-ca",
+        ]);
+    });
+
+    it("refuses another's installation before it looks at any key of it", async () => {
+        const live = at("edge-24.5.3", { namespaces: [{ name: "linkerd", stack: OTHER }] });
+        expect(await planLinkerd(configOf("edge-24.7.5"), live, STACK, now)).toMatchObject([
+            { subject: "Namespace linkerd", value: OTHER },
+        ]);
+    });
+});

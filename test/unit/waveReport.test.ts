@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { limitedLog } from "../../rollout/log";
+import { reportJson, summaryLine, tableLines, type WaveReport } from "../../rollout/report";
+
+const report = (count: number, length: number): WaveReport => ({
+    wave: "rest",
+    target: "edge-24.7.5",
+    workloads: Array.from({ length: count }, (_, index) => ({
+        workload: `${"n".repeat(length)}/Deployment/${index}`,
+        action: "restart" as const,
+        from: ["edge-24.5.3"],
+        pods: 3,
+        seconds: 1.5,
+    })),
+    unrestartable: Array.from({ length: count }, (_, index) => ({
+        namespace: "n".repeat(length),
+        what: `Pod/${index}`,
+        proxy: "edge-24.5.3",
+        pods: 1,
+        reason: "a bare pod: nothing makes it anew when it is deleted",
+    })),
+    pods: 4 * count,
+    current: 3 * count,
+    seconds: 12,
+    failures: [],
+});
+
+describe("a wave's report stays short enough for the engine to hand on", () => {
+    it.each([
+        [0, 5],
+        [150, 63],
+        [5_000, 5],
+        [5_000, 250],
+    ])("%i workloads with names of %i characters", (count, length) => {
+        const text = reportJson(report(count, length));
+        expect(Buffer.byteLength(text)).toBeLessThan(64 * 1024);
+        const result = JSON.parse(text) as WaveReport & { leftOut?: { workloads: number } };
+        expect(result.workloads.length + (result.leftOut?.workloads ?? 0)).toBe(count);
+        expect(result.pods).toBe(4 * count);
+    });
+
+    it("and its log too, with progress and summary to the end", () => {
+        const lines: string[] = [];
+        let now = 0;
+        const log = limitedLog(
+            (line) => lines.push(line),
+            () => now,
+        );
+        for (let index = 0; index < 20_000; index++) {
+            now += 100;
+            log(`shop/Deployment/web-${index}: restart (3 pods, proxy edge-24.5.3)`);
+            log(`wave rest: ${index} of 20000 workloads`, "progress");
+        }
+        log("the end", "summary");
+        expect(Buffer.byteLength(lines.join("\n"))).toBeLessThan(100 * 1024);
+        expect(lines.at(-1)).toBe("the end");
+        expect(lines.filter((line) => line.includes("left out"))).toHaveLength(1);
+        // 2,000 s went by: the reader still sees the wave move.
+        expect(lines.at(-2)).toMatch(/^wave rest: 19\d{3} of 20000 workloads$/);
+    });
+});
+
+it("the table names each workload, what became of it, and what was not restarted", () => {
+    expect(tableLines(report(1, 4))).toEqual([
+        "workload           action   from         to           took   result",
+        "nnnn/Deployment/0  restart  edge-24.5.3  edge-24.7.5  1.5 s  ok",
+        "not restarted: nnnn/Pod/0 (1 pods, proxy edge-24.5.3): a bare pod: nothing makes it anew when it is deleted",
+    ]);
+    expect(summaryLine(report(1, 4))).toBe("wave rest: 3 of 4 pods run edge-24.7.5 after 12 s");
+});
