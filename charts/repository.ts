@@ -36,8 +36,11 @@ export async function fetchChart(repository: string, request: ChartRequest): Pro
     if (await stat(path).catch(() => undefined)) {
         return path;
     }
-    const entries = index.parse(parse((await get(`${base}index.yaml`)).toString())).entries;
-    const versions = entries[request.name] ?? [];
+    const listed = index.safeParse(parse((await get(`${base}index.yaml`)).toString()));
+    if (!listed.success) {
+        throw new Error(`${base}index.yaml is no index of a Helm repository`);
+    }
+    const versions = listed.data.entries[request.name] ?? [];
     const entry = versions.find((one) => one.version === request.version);
     if (!entry?.urls[0]) {
         const newest = versions.slice(0, 5).map((one) => one.version);

@@ -40,23 +40,23 @@ export async function locateCharts(
     requests: readonly ChartRequest[],
     projectDirectory = process.cwd(),
 ): Promise<{ readonly located: readonly LocatedChart[]; readonly faults: readonly Fault[] }> {
-    const located: LocatedChart[] = [];
-    const faults: Fault[] = [];
-    await Promise.all(
+    // In the order of the requests, however long each takes: a refusal reads the same every time.
+    const results = await Promise.all(
         requests.map(async (request) => {
             try {
-                located.push(await locate(source, request, projectDirectory));
+                return { located: await locate(source, request, projectDirectory) };
             } catch (error) {
                 if (error instanceof RefusedError) {
-                    faults.push(...error.faults);
-                } else {
-                    // Only the first line: parsers add a snippet of what they read.
-                    const reason = (error as Error).message.split("\n")[0];
-                    faults.push(fault(request, `cannot be read from ${source} (${reason})`));
+                    return { faults: error.faults };
                 }
+                // Only the first line: parsers add a snippet of what they read.
+                const reason = (error as Error).message.split("\n")[0];
+                return { faults: [fault(request, `cannot be read from ${source} (${reason})`)] };
             }
         }),
     );
+    const located = results.flatMap((one) => one.located ?? []);
+    const faults = results.flatMap((one) => one.faults ?? []);
     return { located, faults };
 }
 

@@ -115,7 +115,8 @@ function whyNot(
     if (workload.manuallyInjected) {
         return "manually injected: the proxy stands in the workload's own template (run linkerd inject again)";
     }
-    const pin = pods.find((one) => one.pin !== undefined)?.pin;
+    // Pods of an older template go anyway; what they were pinned to says nothing about those that follow.
+    const pin = pods.find((one) => one.currentRevision && one.pin !== undefined)?.pin;
     if (pin !== undefined && pin !== target) {
         return `pinned by config.linkerd.io/proxy-version: ${pin}`;
     }

@@ -120,13 +120,18 @@ export function releaseFaults(live: LiveLinkerd): readonly Fault[] {
 export function chartFaults(charts: readonly LocatedChart[], serverVersion: string): Fault[] {
     return charts
         .filter((chart) => chart.kubeVersion !== undefined)
-        .filter((chart) => !semver.satisfies(baseVersion(serverVersion), chart.kubeVersion ?? "*"))
+        .filter((chart) => !semver.satisfies(baseVersion(serverVersion), rangeOf(chart)))
         .map((chart) => ({
             subject: `chart ${chart.name} ${chart.version}`,
             value: serverVersion,
             rule: `the chart asks for Kubernetes ${chart.kubeVersion}`,
             next: "upgrade the cluster first, or choose an older linkerdVersion",
         }));
+}
+
+/** Helm takes commas between the parts of a range (helm.sh/docs/topics/charts), semver takes spaces. */
+function rangeOf(chart: LocatedChart): string {
+    return (chart.kubeVersion ?? "*").replaceAll(",", " ");
 }
 
 /** `v1.30.4-eks-1` -> `1.30.4`: a vendor's suffix is no pre-release. */

@@ -116,10 +116,12 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
 /** The order has done its work when an object is registered; the cluster need not carry it. */
 const withoutOrder: pulumi.ResourceTransform = ({ props, opts }) => {
     const metadata = props["metadata"] as { annotations?: Record<string, string> } | undefined;
-    const { [DEPENDS_ON]: order, ...annotations } = metadata?.annotations ?? {};
+    const { annotations: all = {}, ...rest } = metadata ?? {};
+    const { [DEPENDS_ON]: order, ...annotations } = all;
+    const kept = Object.keys(annotations).length > 0 ? { annotations } : {};
     return order === undefined
         ? undefined
-        : { props: { ...props, metadata: { ...metadata, annotations } }, opts };
+        : { props: { ...props, metadata: { ...rest, ...kept } }, opts };
 };
 
 /**

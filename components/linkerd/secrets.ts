@@ -16,11 +16,12 @@ export function tlsSecret(
     args: TlsSecretArgs,
     opts: pulumi.CustomResourceOptions,
 ): k8s.core.v1.Secret {
-    const { namespace, name, pair, ca, annotations = {} } = args;
+    const { namespace, name, pair, ca, annotations } = args;
     return new k8s.core.v1.Secret(
         `${namespace}/${name}`,
         {
-            metadata: { namespace, name, annotations: { ...annotations } },
+            // No empty map: the API server drops it, and it would show as a change for ever.
+            metadata: { namespace, name, ...(annotations ? { annotations } : {}) },
             type: "kubernetes.io/tls",
             data: pulumi.secret({
                 "tls.crt": base64(pair.certificate),

@@ -204,7 +204,7 @@ describe("bad input gets one clear error, and nothing changes", () => {
             },
         });
         await refused(
-            {},
+            { viz: { enabled: true } },
             /Helm release linkerd-viz\/linkerd-viz = "pending-install": .*\n.*helm -n linkerd-viz uninstall/,
         );
         await journey.connection.core.deleteNamespacedSecret({ namespace: "linkerd-viz", name });

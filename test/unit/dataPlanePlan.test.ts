@@ -2,39 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { MeshedPod, Workload } from "../../cluster/dataPlane";
 import { nameOf, planDataPlane, verifyDataPlane } from "../../plan/dataPlane";
+import { podOf, workloadOf } from "./support/meshedPods";
 
 const OLD = "edge-24.5.3";
 const NEW = "edge-24.7.5";
 /** restartedAt of two restarts, one after the other. */
 const FIRST = "2026-11-20T08:00:00Z";
 const SECOND = "2026-11-21T08:00:00Z";
-
-const podOf = (fields: Partial<MeshedPod> = {}): MeshedPod => ({
-    namespace: "shop",
-    name: "web-1",
-    phase: "Running",
-    ready: true,
-    terminating: false,
-    proxy: OLD,
-    owner: { kind: "Deployment", name: "web" },
-    currentRevision: true,
-    pin: undefined,
-    restartedAt: undefined,
-    ...fields,
-});
-
-const workloadOf = (fields: Partial<Workload> = {}): Workload => ({
-    kind: "Deployment",
-    namespace: "shop",
-    name: "web",
-    replicas: 1,
-    strategy: "RollingUpdate",
-    partition: 0,
-    paused: false,
-    manuallyInjected: false,
-    revisions: [],
-    ...fields,
-});
 
 const owner = (kind: string, name = "web") => ({ kind, name });
 

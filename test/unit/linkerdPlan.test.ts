@@ -6,7 +6,6 @@ import { mint } from "../../plan/certificates";
 import {
     chartFaults,
     crdVersion,
-    ownershipFaults,
     planLinkerd,
     releaseFaults,
     type LinkerdPlan,
@@ -57,87 +56,6 @@ describe("CRDs never move back, which the API server would refuse half-way", () 
     ])("$name: $expected", ({ live, expected }) => {
         const crds = live.map((version) => crdOf(version));
         expect(crdVersion(versionOf("2024.5.3"), liveOf({ crds })).chartVersion).toBe(expected);
-    });
-});
-
-describe("ownership", () => {
-    const unmade =
-        "holds an installation that this stack did not make (by the linkerd CLI or Helm)";
-    const adopt =
-        "taking it over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd";
-    const owned = (name: string, stack: string | undefined) => ({ name, stack });
-    const foreign = crdOf("2024.5.3", { stack: undefined });
-    const foreignFault = (value: string) => ({
-        subject: "CustomResourceDefinitions",
-        value,
-        rule: "exist already and were not made by this stack",
-        next: "remove them (kubectl delete crd ..., which deletes every object of theirs); taking them over is asked for by the setting adopt, which this version does not have yet",
-    });
-    const anotherStack = (name: string) => ({
-        subject: `Namespace ${name}`,
-        value: OTHER,
-        rule: `is owned by another stack, not by ${STACK}`,
-        next: `pulumi stack select ${OTHER}; after a rename of the stack: kubectl annotate namespace ${name} mesh-upgrade/stack=${STACK} --overwrite`,
-    });
-    const issuer = { certificate: "", key: "", trustAnchors: "" };
-    const cases: { name: string; live: Partial<LiveLinkerd>; faults: unknown[] }[] = [
-        { name: "accepts an empty cluster", live: {}, faults: [] },
-        {
-            name: "accepts namespaces that somebody made and nobody uses",
-            live: { namespaces: [owned("linkerd", undefined), owned("linkerd-viz", undefined)] },
-            faults: [],
-        },
-        {
-            name: "accepts its own installation, whoever labels the CRDs",
-            live: {
-                namespaces: [owned("linkerd", STACK), owned("linkerd-viz", STACK)],
-                installed: true,
-                vizRelease: { revision: 1, status: "deployed" },
-                crds: [foreign],
-            },
-            faults: [],
-        },
-        {
-            name: "accepts CRDs that its own first update left behind when it was killed",
-            live: { crds: [crdOf("2024.5.3")] },
-            faults: [],
-        },
-        {
-            name: "refuses an installation of the CLI",
-            live: { namespaces: [owned("linkerd", undefined)], installed: true },
-            faults: [{ subject: "Namespace linkerd", rule: unmade, next: adopt }],
-        },
-        {
-            name: "refuses the issuer of an installation that was taken away",
-            live: { identity: { installed: false, issuer } },
-            faults: [{ subject: "Namespace linkerd", rule: unmade, next: adopt }],
-        },
-        {
-            name: "refuses a viz of the CLI and one of Helm",
-            live: { namespaces: [owned("linkerd", STACK)], vizObjects: true },
-            faults: [{ subject: "Namespace linkerd-viz", rule: unmade, next: adopt }],
-        },
-        {
-            name: "refuses both namespaces of another stack at once",
-            live: {
-                namespaces: [owned("linkerd", OTHER), owned("linkerd-viz", OTHER)],
-                crds: [crdOf("2024.5.3", { stack: OTHER })],
-            },
-            faults: [anotherStack("linkerd"), anotherStack("linkerd-viz")],
-        },
-        {
-            name: "refuses CRDs that nobody's stack made, by name",
-            live: { crds: [foreign, crdOf("2024.5.3"), { ...foreign, name: "x.linkerd.io" }] },
-            faults: [foreignFault("servers.policy.linkerd.io, x.linkerd.io")],
-        },
-        {
-            name: "refuses CRDs of another stack",
-            live: { crds: [crdOf("2024.5.3", { stack: OTHER })] },
-            faults: [foreignFault("servers.policy.linkerd.io")],
-        },
-    ];
-    it.each(cases)("$name", ({ live, faults }) => {
-        expect(ownershipFaults(liveOf(live), STACK)).toEqual(faults);
     });
 });
 
@@ -270,6 +188,20 @@ describe("the plan", () => {
             "Secret linkerd/linkerd-identity-issuer",
             "Secret linkerd/linkerd-webhook-ca",
         ]);
+    });
+
+    it("compares pods by tag where the user's proxy version names a digest as well", async () => {
+        const values = { proxy: { image: { version: "edge-24.7.5@sha256:0a1b" } } };
+        const config = configOf("edge-24.7.5", { controlPlane: { values } });
+        expect(await planLinkerd(config, liveOf(), STACK, now)).toMatchObject({
+            proxy: "edge-24.7.5",
+        });
+    });
+
+    it("does not let a broken release of viz stand in the way where the stack has no viz", async () => {
+        const config = configOf("edge-24.7.5", { viz: { enabled: false } });
+        const live = at("edge-24.5.3", { vizRelease: { revision: 1, status: "pending-install" } });
+        expect(await planLinkerd(config, live, STACK, now)).toMatchObject({ change: "upgrade" });
     });
 
     it("refuses another's installation before it looks at any key of it", async () => {

@@ -1,7 +1,8 @@
 import type * as k8s from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import type { Connection } from "../../cluster/connection";
-import { imageTag, observeDataPlane } from "../../cluster/dataPlane";
+import { observeDataPlane } from "../../cluster/dataPlane";
+import { imageTag } from "../../plan/images";
 
 describe("imageTag", () => {
     it.each([

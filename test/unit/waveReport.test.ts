@@ -39,6 +39,26 @@ describe("a wave's report stays short enough for the engine to hand on", () => {
         expect(result.pods).toBe(4 * count);
     });
 
+    it("also in bytes, where names and reasons are very long and not in ASCII", () => {
+        const long = "\u{1f680}".repeat(2_000);
+        const some = report(200, 63);
+        const text = reportJson({
+            ...some,
+            workloads: some.workloads.map((one) => ({ ...one, from: [long] })),
+            unrestartable: some.unrestartable.map((one) => ({ ...one, reason: long })),
+        });
+        expect(Buffer.byteLength(text)).toBeLessThan(64 * 1024);
+        const result = JSON.parse(text) as WaveReport & { leftOut: Record<string, number> };
+        expect(result.workloads.length).toBeGreaterThan(0);
+        expect(result.leftOut["workloads"]).toBe(200 - result.workloads.length);
+        expect(result.leftOut["unrestartable"]).toBe(200 - result.unrestartable.length);
+    });
+
+    it("and is whole, with nothing said to be left out, where it fits", () => {
+        const small = report(50, 63);
+        expect(JSON.parse(reportJson(small))).toEqual(small);
+    });
+
     it("and its log too, with progress and summary to the end", () => {
         const lines: string[] = [];
         let now = 0;
@@ -67,4 +87,16 @@ it("the table names each workload, what became of it, and what was not restarted
         "not restarted: nnnn/Pod/0 (1 pods, proxy edge-24.5.3): a bare pod: nothing makes it anew when it is deleted",
     ]);
     expect(summaryLine(report(1, 4))).toBe("wave rest: 3 of 4 pods run edge-24.7.5 after 12 s");
+});
+
+it("the table marks what failed, and a wave without work has no table", () => {
+    const [one] = report(1, 4).workloads;
+    const failed = { ...one, seconds: 300, from: ["edge-24.3.1", "edge-24.5.3"], failure: "stuck" };
+    const workloads = [failed, one] as WaveReport["workloads"];
+    expect(tableLines({ ...report(1, 4), workloads, unrestartable: [] })).toEqual([
+        "workload           action   from                      to           took   result",
+        "nnnn/Deployment/0  restart  edge-24.3.1, edge-24.5.3  edge-24.7.5  300 s  FAILED",
+        "nnnn/Deployment/0  restart  edge-24.5.3               edge-24.7.5  1.5 s  ok",
+    ]);
+    expect(tableLines(report(0, 4))).toEqual([]);
 });

@@ -1,0 +1,210 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../config";
+import { RefusedError, type Fault } from "../../plan/faults";
+
+const required = { context: "kind-prod", clusterUid: "0a1b-2c", linkerdVersion: "edge-24.7.5" };
+
+function refusal(raw: Record<string, unknown>, secrets?: ReadonlySet<string>): RefusedError {
+    try {
+        parseConfig(raw, secrets);
+    } catch (error) {
+        if (error instanceof RefusedError) {
+            return error;
+        }
+        throw error;
+    }
+    throw new Error("accepted");
+}
+const faultsOf = (raw: Record<string, unknown>, secrets?: ReadonlySet<string>): readonly Fault[] =>
+    refusal(raw, secrets).faults;
+
+const CONTEXT = "kubectl config get-contexts -o name, then: pulumi config set context NAME";
+const UID =
+    "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})";
+const IDENTITY =
+    "set identity.source to generated, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key";
+
+describe("a stack file with three lines is enough", () => {
+    const config = {
+        context: "kind-prod",
+        kubeconfig: undefined,
+        clusterUid: "0a1b-2c",
+        linkerdVersion: { tag: "edge-24.7.5", chartVersion: "2024.7.5" },
+        charts: "https://helm.linkerd.io/edge",
+        identity: { source: "generated" },
+        crds: { values: {} },
+        controlPlane: { values: {} },
+        viz: { enabled: true, values: {} },
+        rollout: { timeout: "10m" },
+    };
+    it("and everything else has its default", () => {
+        expect(parseConfig(required)).toEqual(config);
+    });
+
+    it("also where keys are there and empty, as the engine hands them on", () => {
+        const nothing = {
+            kubeconfig: "",
+            charts: "",
+            identity: {},
+            crds: {},
+            viz: {},
+            rollout: {},
+        };
+        expect(parseConfig({ ...required, ...nothing, controlPlane: {} })).toEqual(config);
+    });
+
+    it("and chart values are handed on as they are", () => {
+        const values = { proxy: { cores: 2 }, list: [1, { a: null }], "x.y": false };
+        const viz = { enabled: false, values };
+        const rest = { crds: { values }, controlPlane: { values }, viz };
+        expect(parseConfig({ ...required, ...rest })).toMatchObject(rest);
+    });
+});
+
+describe("a mistake in the stack file", () => {
+    it("never hides another: all are reported at once, each with key, value, rule and next step", () => {
+        const error = refusal({
+            context: "",
+            clusterUid: "",
+            linkerdVersion: "24.7",
+            identity: { source: "vault" },
+            controlPlane: { values: [1] },
+            viz: { enabled: "yes" },
+            rollout: { timeout: "1.5h", tmeout: "5m" },
+        });
+        expect(error.faults).toEqual([
+            {
+                subject: "context",
+                value: "",
+                rule: "must name a context of the kubeconfig",
+                next: CONTEXT,
+            },
+            {
+                subject: "clusterUid",
+                value: "",
+                rule: "must be the uid of namespace kube-system, so that no other cluster is ever changed",
+                next: UID,
+            },
+            {
+                subject: "identity.source",
+                rule: "Invalid discriminator value. Expected 'generated' | 'config'",
+                next: IDENTITY,
+            },
+            {
+                subject: "controlPlane.values",
+                rule: "Invalid input: expected record, received array",
+                next: "edit controlPlane.values; Pulumi.yaml describes each key",
+            },
+            {
+                subject: "viz.enabled",
+                value: "yes",
+                rule: "Invalid input: expected boolean, received string",
+                next: "edit viz.enabled; Pulumi.yaml describes each key",
+            },
+            {
+                subject: "rollout.timeout",
+                value: "1.5h",
+                rule: "must be a duration such as 90s, 10m or 1h",
+                next: "edit rollout.timeout; Pulumi.yaml describes each key",
+            },
+            {
+                subject: "rollout",
+                rule: 'Unrecognized key: "tmeout"',
+                next: "edit rollout; Pulumi.yaml describes each key",
+            },
+            {
+                subject: "linkerdVersion",
+                value: "24.7",
+                rule: "a Linkerd version reads edge-YY.M.N (year, month 1-12, number), from edge-24.3.1 on, without leading zeros",
+                next: "pulumi config set linkerdVersion edge-24.7.5 (or another edge release)",
+            },
+        ]);
+        const lines = error.message.split("\n");
+        expect(lines[0]).toBe("mesh-upgrade refused; nothing was changed:");
+        expect(lines[1]).toBe('  1. context = "": must name a context of the kubeconfig');
+        expect(lines[2]).toBe(`     next: ${CONTEXT}`);
+        expect(lines).toHaveLength(1 + 2 * error.faults.length);
+    });
+
+    it.each([
+        [
+            { linkerdVersion: "" },
+            "linkerdVersion",
+            "must name the Linkerd version, such as edge-24.7.5",
+        ],
+        [{ charts: 3 }, "charts", "Invalid input: expected string, received number"],
+        [{ crds: { value: {} } }, "crds", 'Unrecognized key: "value"'],
+        [{ viz: true }, "viz", "Invalid input: expected object, received boolean"],
+        [{ linkerdVerison: "x" }, "config", 'Unrecognized key: "linkerdVerison"'],
+    ])("%j is reported once, as %s", (raw, subject, rule) => {
+        expect(faultsOf({ ...required, ...raw })).toMatchObject([{ subject, rule }]);
+    });
+});
+
+describe("a secret", () => {
+    const SECRET = "hunter2-hunter2";
+    const pem = (kind: string) => `-----BEGIN ${kind}-----\n${SECRET}\n-----END ${kind}-----\n`;
+    const identity = {
+        source: "config",
+        trustAnchors: pem("CERTIFICATE"),
+        issuer: { certificate: pem("CERTIFICATE"), key: pem("EC PRIVATE KEY") },
+    };
+
+    it("is accepted from an encrypted key of the stack file", () => {
+        expect(parseConfig({ ...required, identity }).identity).toEqual(identity);
+    });
+
+    it.each([
+        SECRET,
+        { source: SECRET },
+        { source: "generated", note: SECRET },
+        { source: "config", trustAnchors: SECRET, issuer: SECRET },
+        { ...identity, issuer: { certificate: SECRET, key: SECRET } },
+        { ...identity, issuer: { ...identity.issuer, key: pem("CERTIFICATE"), more: [SECRET] } },
+    ])("of the identity never stands in the refusal (%#)", (given) => {
+        const error = refusal({
+            ...required,
+            unknown: 1,
+            rollout: { timeout: "x" },
+            identity: given,
+        });
+        expect(error.message).not.toContain(SECRET);
+        expect(JSON.stringify(error.faults)).not.toContain(SECRET);
+        expect(error.faults.some((one) => one.subject.startsWith("identity"))).toBe(true);
+    });
+
+    it("never stands in the refusal, wherever in the identity it is", () => {
+        const value = fc.oneof(fc.constant(SECRET), fc.constant(1), fc.constant(null));
+        const given = fc.oneof(
+            value,
+            fc.array(value, { minLength: 1 }),
+            fc.record({ source: value, trustAnchors: value, issuer: value }),
+            fc.record({
+                source: fc.constant("config"),
+                trustAnchors: value,
+                issuer: fc.record({ certificate: value, key: fc.oneof(value, fc.array(value)) }),
+            }),
+        );
+        fc.assert(
+            fc.property(given, (one) => {
+                expect(refusal({ ...required, x: 1, identity: one }).message).not.toContain(SECRET);
+            }),
+        );
+    });
+
+    it("that stands in plaintext in the stack file is refused, and so is one that state would show", () => {
+        expect(faultsOf({ ...required, identity }, new Set(["crds", "viz"]))).toEqual([
+            {
+                subject: "identity.issuer.key",
+                rule: "stands in plaintext in the stack file",
+                next: "pulumi config set --secret --path identity.issuer.key < KEY.pem, and make a new key: this one has been seen",
+            },
+            ...["crds", "viz"].map((key) => ({
+                subject: `${key}.values`,
+                rule: "holds a secret; values of a chart stand in plaintext in the state",
+                next: "put it into a Secret of the cluster that the chart refers to",
+            })),
+        ]);
+    });
+});

@@ -1,0 +1,159 @@
+import { describe, expect, it } from "vitest";
+import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
+import { parseConfig } from "../../config";
+import { ownershipFaults } from "../../plan/linkerd";
+
+const STACK = "acme/mesh/prod";
+const OTHER = "acme/mesh/dev";
+
+const empty: LiveLinkerd = {
+    namespaces: [],
+    linkerdVersion: undefined,
+    installed: false,
+    crds: [],
+    identity: { installed: false },
+    webhooks: { leaves: {} },
+    vizRelease: undefined,
+    vizObjects: false,
+    serverVersion: "v1.34.4",
+};
+const crdOf = (stack: string | undefined, name = "servers.policy.linkerd.io"): LiveCrd => ({
+    name,
+    chartVersion: "2024.5.3",
+    stack,
+});
+const faultsOf = (
+    live: Partial<LiveLinkerd>,
+    config: Record<string, unknown> = {},
+    linkerdVersion = "edge-24.7.5",
+) =>
+    ownershipFaults(
+        { ...empty, ...live },
+        STACK,
+        parseConfig({ context: "kind", clusterUid: "0a1b", linkerdVersion, ...config }),
+    );
+
+const owned = (name: string, stack: string | undefined) => ({ name, stack });
+const unmade = (name: string) => ({
+    subject: `Namespace ${name}`,
+    rule: "holds an installation that this stack did not make (by the linkerd CLI or Helm)",
+    next: "taking it over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+});
+const anotherStack = (name: string) => ({
+    subject: `Namespace ${name}`,
+    value: OTHER,
+    rule: `is owned by another stack, not by ${STACK}`,
+    next: `pulumi stack select ${OTHER}; after a rename of the stack: kubectl annotate namespace ${name} mesh-upgrade/stack=${STACK} --overwrite`,
+});
+const foreignCrds = (value: string) => ({
+    subject: "CustomResourceDefinitions",
+    value,
+    rule: "exist already and were not made by this stack",
+    next: "taking them over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+});
+
+describe("an installation that is not this stack's is never touched", () => {
+    const issuer = { certificate: "", key: "", trustAnchors: "" };
+    const mine = [owned("linkerd", STACK), owned("linkerd-viz", STACK)];
+    const cases: { name: string; live: Partial<LiveLinkerd>; faults: unknown[] }[] = [
+        { name: "an empty cluster is free", live: {}, faults: [] },
+        {
+            name: "namespaces that somebody made and nobody uses are free",
+            live: { namespaces: [owned("linkerd", undefined), owned("linkerd-viz", undefined)] },
+            faults: [],
+        },
+        {
+            name: "its own installation is its own",
+            live: {
+                namespaces: mine,
+                installed: true,
+                vizRelease: { revision: 1, status: "deployed" },
+                crds: [crdOf(STACK)],
+            },
+            faults: [],
+        },
+        {
+            name: "CRDs that its own first update left behind when it was killed are its own",
+            live: { crds: [crdOf(STACK)] },
+            faults: [],
+        },
+        {
+            name: "an installation of the CLI is refused",
+            live: { namespaces: [owned("linkerd", undefined)], installed: true },
+            faults: [unmade("linkerd")],
+        },
+        {
+            name: "the issuer that an installation left behind is refused",
+            live: { identity: { installed: false, issuer } },
+            faults: [unmade("linkerd")],
+        },
+        {
+            name: "a viz of the CLI is refused",
+            live: { namespaces: [owned("linkerd", STACK)], vizObjects: true },
+            faults: [unmade("linkerd-viz")],
+        },
+        {
+            name: "a viz of Helm is refused",
+            live: { vizRelease: { revision: 1, status: "deployed" } },
+            faults: [unmade("linkerd-viz")],
+        },
+        {
+            name: "both namespaces of another stack are refused at once",
+            live: {
+                namespaces: [owned("linkerd", OTHER), owned("linkerd-viz", OTHER)],
+                crds: [crdOf(OTHER)],
+            },
+            faults: [anotherStack("linkerd"), anotherStack("linkerd-viz")],
+        },
+        {
+            name: "CRDs that no stack made are refused by name",
+            live: { crds: [crdOf(undefined), crdOf(STACK), crdOf(undefined, "x.linkerd.io")] },
+            faults: [foreignCrds("servers.policy.linkerd.io, x.linkerd.io")],
+        },
+        {
+            name: "CRDs of another stack are refused, also beside an installation of its own",
+            live: { namespaces: mine, installed: true, crds: [crdOf(OTHER)] },
+            faults: [foreignCrds("servers.policy.linkerd.io")],
+        },
+    ];
+    it.each(cases)("$name", ({ live, faults }) => {
+        expect(faultsOf(live)).toEqual(faults);
+    });
+
+    it("a viz of somebody else is nobody's business where the stack has none", () => {
+        const viz = { enabled: false };
+        expect(faultsOf({ vizObjects: true }, { viz })).toEqual([]);
+        const namespaces = [owned("linkerd-viz", OTHER)];
+        expect(faultsOf({ namespaces }, { viz })).toEqual([]);
+    });
+});
+
+describe("the Gateway API of somebody else", () => {
+    const route = "httproutes.gateway.networking.k8s.io";
+    const crds = [crdOf(undefined, route)];
+    const fault = {
+        subject: "CustomResourceDefinitions",
+        value: route,
+        rule: "exist already and are somebody else's, yet the chart linkerd-crds would bring its own",
+        next: "set crds.values.enableHttpRoutes: false (from edge-25.4.1 on: crds.values.installGatewayAPI: false) to leave them as they are",
+    };
+    it.each([
+        ["edge-24.7.5", {}, [fault]],
+        ["edge-24.7.5", { enableHttpRoutes: false }, []],
+        ["edge-24.7.5", { enableHttpRoutes: true }, [fault]],
+        ["edge-25.4.1", { installGatewayAPI: false }, []],
+        ["edge-25.4.1", { installGatewayAPI: true, enableHttpRoutes: false }, [fault]],
+        ["edge-25.9.3", {}, [fault]],
+        ["edge-25.9.4", {}, []],
+        ["edge-25.9.4", { installGatewayAPI: true }, [fault]],
+    ])("is left alone: %s with %j", (version, values, faults) => {
+        expect(faultsOf({ crds }, { crds: { values } }, version)).toEqual(faults);
+    });
+
+    it("is refused together with foreign CRDs of Linkerd: one round, not two", () => {
+        expect(faultsOf({ crds: [...crds, crdOf(undefined)] })).toEqual([
+            foreignCrds("servers.policy.linkerd.io"),
+            fault,
+        ]);
+    });
+});
