@@ -131,12 +131,22 @@ export async function readConfig(): Promise<Config> {
         raw[key] = config.get(key) ?? "";
     }
     for (const key of ["crds", "controlPlane", "viz", "rollout"]) {
-        raw[key] = config.getObject(key) ?? {};
+        raw[key] = parseJson(config.get(key));
     }
     // The PEM texts are needed in plain to be checked; what is declared with them is marked secret again.
-    const secret = config.getSecretObject<unknown>("identity");
-    raw["identity"] = secret && (await new Promise((resolve) => secret.apply(resolve)));
+    const secret = config.getSecret("identity");
+    raw["identity"] =
+        secret && parseJson(await new Promise<string>((resolve) => void secret.apply(resolve)));
     return parseConfig(raw, secretKeys());
+}
+
+/** A text that is no JSON stays as it is and fails the schema; Pulumi's own reader would print it, secret or not. */
+function parseJson(text: string | undefined): unknown {
+    try {
+        return JSON.parse(text ?? "{}");
+    } catch {
+        return text;
+    }
 }
 
 /** Keys of the stack's config that hold a secret; the engine tells a program only so. */

@@ -148,6 +148,10 @@ describe("bad input gets one clear error, and nothing changes", () => {
         await journey.stack.setSecret("identity.issuer.key", key);
         await refused({}, /config identity: the issuer expired on \d{4}-\d\d-\d\d/);
         await journey.stack.edit("identity", undefined);
+        await journey.stack.setSecret("identity", `not json ${key}`);
+        const text = await refused({}, /identity: Invalid input/);
+        expect(text).not.toContain("PRIVATE KEY");
+        await journey.stack.edit("identity", undefined);
     });
 
     it("a derived value that the stack file sets as well", async () => {

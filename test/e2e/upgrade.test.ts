@@ -213,6 +213,25 @@ describe("a user installs Linkerd, upgrades it by one line, and takes it back by
         await journey.expectNoChanges();
     });
 
+    it("step 8: destroy leaves CRDs, namespaces and identity, and a later installation takes them over", async () => {
+        const { core } = journey.connection;
+        const issuer = () =>
+            core.readNamespacedSecret({ namespace: "linkerd", name: "linkerd-identity-issuer" });
+        const before = (await issuer()).data;
+        const destroyed = await journey.stack.run(["destroy", "--yes", "--skip-preview"]);
+        expect(destroyed.code, destroyed.output).toBe(0);
+        expect((await issuer()).data).toEqual(before);
+        const deployments = await journey.connection.apps.listNamespacedDeployment({
+            namespace: "linkerd",
+        });
+        expect(deployments.items).toEqual([]);
+        await journey.editVersion(NEW);
+        await journey.up();
+        expect((await issuer()).data).toEqual(before);
+        expect(await journey.proxies()).toEqual(sampleProxies(NEW, OLD));
+        await journey.expectNoChanges();
+    });
+
     it("no private key shows in state, output, report, stack file or process arguments", async () => {
         const keys = await privateKeyTexts(journey.connection);
         expect(keys.length).toBeGreaterThanOrEqual(2 * 8);

@@ -3,6 +3,7 @@ import type { LocatedChart } from "../../charts/source";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
 import { parseConfig } from "../../config";
 import { mint } from "../../plan/certificates";
+import type { Fault } from "../../plan/faults";
 import {
     chartFaults,
     crdVersion,
@@ -181,7 +182,7 @@ describe("the plan", () => {
             identity: { installed: true },
             webhooks: { ca: { certificate: "", key: "" }, leaves: {} },
         });
-        const faults = (await planLinkerd(config, live, STACK, now)) as { subject: string }[];
+        const faults = (await planLinkerd(config, live, STACK, now)) as readonly Fault[];
         expect(faults.map((one) => one.subject)).toEqual([
             "crds.values.linkerdVersion",
             "Helm release linkerd-viz/linkerd-viz",
