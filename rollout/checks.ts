@@ -1,11 +1,11 @@
 import { connect, reasonOf } from "../cluster/connection";
 import { checkControlPlane } from "../cluster/controlPlane";
 import { formatFaults } from "../plan/faults";
-import { readInput } from "./input";
+import { readInput, waveInput } from "./input";
 
 /** Before a wave: refuses where the control plane does not serve the target. */
 async function main(): Promise<void> {
-    const input = await readInput();
+    const input = await readInput(waveInput);
     const connection = await connect(input.cluster);
     const checks = await checkControlPlane(connection, input.target);
     checks.passed.forEach((line) => process.stderr.write(`check: ${line}\n`));

@@ -1,5 +1,20 @@
 import { z } from "zod";
 
+const cluster = z.strictObject({
+    kubeconfig: z.string().optional(),
+    context: z.string(),
+    clusterUid: z.string(),
+});
+
+/** What the gate behind the CRDs reads on stdin. */
+export const establishedInput = z.strictObject({
+    cluster,
+    /** Label `helm.sh/chart` of the CRDs: `linkerd-crds-2024.7.5`. */
+    chart: z.string(),
+});
+
+export type EstablishedInput = z.infer<typeof establishedInput>;
+
 /** What a wave's commands read on stdin: JSON, without credentials. */
 export const waveInput = z.strictObject({
     /** Name of the wave. */
@@ -10,11 +25,7 @@ export const waveInput = z.strictObject({
         /** Image tag of the proxy that new pods must get. */
         proxy: z.string(),
     }),
-    cluster: z.strictObject({
-        kubeconfig: z.string().optional(),
-        context: z.string(),
-        clusterUid: z.string(),
-    }),
+    cluster,
     /** How long a workload may go without progress. */
     timeoutSeconds: z.number().positive(),
 });
@@ -22,10 +33,10 @@ export const waveInput = z.strictObject({
 export type WaveInput = z.infer<typeof waveInput>;
 
 /** Reads the whole of stdin. @throws Error that names what is wrong with it. */
-export async function readInput(): Promise<WaveInput> {
+export async function readInput<T>(schema: z.ZodType<T>): Promise<T> {
     const chunks: Buffer[] = [];
     for await (const chunk of process.stdin) {
         chunks.push(chunk as Buffer);
     }
-    return waveInput.parse(JSON.parse(Buffer.concat(chunks).toString()));
+    return schema.parse(JSON.parse(Buffer.concat(chunks).toString()));
 }

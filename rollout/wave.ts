@@ -4,7 +4,7 @@ import { connect, reasonOf, type Connection } from "../cluster/connection";
 import { observeDataPlane, RESTARTED_AT } from "../cluster/dataPlane";
 import { StuckError, untilRolledOut } from "../cluster/rolloutStatus";
 import { nameOf, planDataPlane, verifyDataPlane, type WorkloadPlan } from "../plan/dataPlane";
-import { readInput, type WaveInput } from "./input";
+import { readInput, waveInput, type WaveInput } from "./input";
 import { limitedLog, type Log } from "./log";
 import {
     reportJson,
@@ -133,7 +133,7 @@ async function keep(report: WaveReport): Promise<string> {
 }
 
 async function main(): Promise<void> {
-    const input = await readInput();
+    const input = await readInput(waveInput);
     const log = limitedLog((line) => process.stderr.write(`${line}\n`));
     const report = await runWave(input, await connect(input.cluster), log);
     const path = await keep(report);

@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { programCommand } from "../programCommand";
 import type { WaveInput } from "../../rollout/input";
 
 export interface DataPlaneRolloutArgs {
@@ -30,23 +31,15 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
         const { wave, target, cluster, timeoutSeconds, after } = args;
         const stdin = JSON.stringify({ wave, target, cluster, timeoutSeconds } satisfies WaveInput);
         const triggers = [target.version, target.proxy];
-        const shared = {
-            // No shell: nothing to quote, and a signal reaches the program itself.
-            interpreter: ["node", "--import", "tsx"],
-            // A change that is no trigger must not run a wave again.
-            update: "rollout/replay.ts",
-            // stdout is the result; what people read comes on stderr.
-            logging: command.types.enums.local.Logging.Stderr,
-        };
         const begin = new command.local.Command(
             `${wave}-begin`,
-            { ...shared, create: "rollout/begin.ts", triggers },
+            { ...programCommand, create: "rollout/begin.ts", triggers },
             { parent: this },
         );
         const checks = new command.local.Command(
             `${wave}-checks`,
             {
-                ...shared,
+                ...programCommand,
                 stdin,
                 create: "rollout/checks.ts",
                 triggers: [...triggers, begin.stdout],
@@ -55,7 +48,12 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
         );
         const restart = new command.local.Command(
             wave,
-            { ...shared, stdin, create: "rollout/wave.ts", triggers: [...triggers, begin.stdout] },
+            {
+                ...programCommand,
+                stdin,
+                create: "rollout/wave.ts",
+                triggers: [...triggers, begin.stdout],
+            },
             { parent: this, dependsOn: checks },
         );
         this.report = restart.stdout;

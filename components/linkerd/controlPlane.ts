@@ -107,21 +107,28 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                     args: ["--import", "tsx", "charts/postRender.ts"],
                 },
             },
-            { parent: this, dependsOn: [namespace, ...secrets], transforms: [withoutOrder] },
+            { parent: this, dependsOn: [namespace, ...secrets], transforms: [adjust] },
         );
         this.registerOutputs({});
     }
 }
 
-/** The order has done its work when an object is registered; the cluster need not carry it. */
-const withoutOrder: pulumi.ResourceTransform = ({ props, opts }) => {
+/**
+ * Takes the order's annotation away, which has done its work when an object is registered. Services are not waited for:
+ * from 4.29 on the state then sometimes holds the Service of before the update, which shows as a change (seen), and the
+ * Deployments behind them are waited for anyway.
+ */
+const adjust: pulumi.ResourceTransform = ({ type, props, opts }) => {
     const metadata = props["metadata"] as { annotations?: Record<string, string> } | undefined;
     const { annotations: all = {}, ...rest } = metadata ?? {};
-    const { [DEPENDS_ON]: order, ...annotations } = all;
+    const { [DEPENDS_ON]: order, ...others } = all;
+    const isService = type === "kubernetes:core/v1:Service";
+    if (order === undefined && !isService) {
+        return undefined;
+    }
+    const annotations = { ...others, ...(isService ? { "pulumi.com/skipAwait": "true" } : {}) };
     const kept = Object.keys(annotations).length > 0 ? { annotations } : {};
-    return order === undefined
-        ? undefined
-        : { props: { ...props, metadata: { ...rest, ...kept } }, opts };
+    return { props: { ...props, metadata: { ...rest, ...kept } }, opts };
 };
 
 /**

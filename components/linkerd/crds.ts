@@ -1,6 +1,9 @@
+import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
+import type { EstablishedInput } from "../../rollout/input";
+import { programCommand } from "../programCommand";
 import { TAKE_OVER } from "./controlPlane";
 
 export interface LinkerdCrdsArgs {
@@ -8,6 +11,9 @@ export interface LinkerdCrdsArgs {
     readonly chart: string;
     /** Values of the chart. All must be known in preview. */
     readonly values: Readonly<Record<string, unknown>>;
+    /** Version of the chart, which its CRDs carry in a label. */
+    readonly version: string;
+    readonly cluster: EstablishedInput["cluster"];
     /** The stack that owns the CRDs, as written into their annotation. */
     readonly stack: string;
 }
@@ -19,10 +25,25 @@ export interface LinkerdCrdsArgs {
 export class LinkerdCrds extends pulumi.ComponentResource {
     constructor(name: string, args: LinkerdCrdsArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:linkerd:LinkerdCrds", name, {}, opts);
-        new k8s.helm.v4.Chart(
+        const chart = new k8s.helm.v4.Chart(
             name,
             { chart: args.chart, namespace: "linkerd", values: { ...args.values } },
             { parent: this, transforms: [keepCrd(args.stack)] },
+        );
+        // The provider does not wait for a CRD. Its annotation pulumi.com/waitFor does, but from 4.29 on the state then
+        // sometimes holds the object of before the update, which shows as a change (seen).
+        new command.local.Command(
+            `${name}-established`,
+            {
+                ...programCommand,
+                create: "rollout/established.ts",
+                stdin: JSON.stringify({
+                    cluster: args.cluster,
+                    chart: `linkerd-crds-${args.version}`,
+                } satisfies EstablishedInput),
+                triggers: [args.version],
+            },
+            { parent: this, dependsOn: chart },
         );
         this.registerOutputs({});
     }
@@ -49,8 +70,6 @@ function keepCrd(stack: string): pulumi.ResourceTransform {
                         ...metadata.annotations,
                         [STACK_ANNOTATION]: stack,
                         ...TAKE_OVER,
-                        // The provider does not wait for a CRD by itself.
-                        "pulumi.com/waitFor": "condition=Established",
                     },
                 },
                 spec: { ...crd.spec, names: withoutEmptyLists(crd.spec?.names ?? {}) },

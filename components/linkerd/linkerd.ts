@@ -30,6 +30,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
         context: config.context,
     };
+    const address = { ...cluster, clusterUid: config.clusterUid };
     const provider = new k8s.Provider("cluster", {
         ...cluster,
         // Another kubeconfig for the same cluster must not replace everything.
@@ -44,7 +45,13 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
 
     const crds = new LinkerdCrds(
         "linkerd-crds",
-        { chart: chart("linkerd-crds"), values: crdValues(config.crds.values, plan.crds), stack },
+        {
+            chart: chart("linkerd-crds"),
+            values: crdValues(config.crds.values, plan.crds),
+            version: plan.crds.chartVersion,
+            cluster: address,
+            stack,
+        },
         { provider },
     );
     const controlPlane = new LinkerdControlPlane(

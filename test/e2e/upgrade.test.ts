@@ -141,6 +141,13 @@ describe("a user installs Linkerd, upgrades it by one line, and takes it back by
             events.flatMap((step, index) => (step.when === when && test(step) ? [index] : []));
         const crds = at("end", (step) => step.type.endsWith(":CustomResourceDefinition"));
         const controlPlane = at("begin", (step) => step.name.startsWith("linkerd-control-plane:"));
+        const established = (when: EngineStep["when"]) =>
+            at(
+                when,
+                (step) =>
+                    step.name === "linkerd-crds-established" &&
+                    step.operation !== "delete-replaced",
+            );
         const configMap = at("end", (step) => step.name.endsWith("linkerd/linkerd-config"));
         const injector = (when: EngineStep["when"]) =>
             at(
@@ -174,7 +181,8 @@ describe("a user installs Linkerd, upgrades it by one line, and takes it back by
             expect(list.length).toBeGreaterThan(0);
         }
         expect(crds).toHaveLength(10);
-        expect(Math.max(...crds)).toBeLessThan(Math.min(...controlPlane));
+        expect(Math.max(...crds)).toBeLessThan(Math.min(...established("begin")));
+        expect(Math.max(...established("end"))).toBeLessThan(Math.min(...controlPlane));
         expect(Math.max(...configMap)).toBeLessThan(Math.min(...injector("begin")));
         expect(Math.max(...injector("end"))).toBeLessThan(Math.min(...viz("begin")));
         expect(Math.max(...viz("end"))).toBeLessThan(Math.min(...checks));

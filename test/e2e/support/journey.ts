@@ -123,7 +123,8 @@ async function proxies(connection: Connection): Promise<Record<string, string>> 
         const name = `${namespace}/${meshed?.owner?.name ?? pod.metadata?.labels?.["app"]}`;
         const proxy = meshed ? (meshed.proxy ?? "unknown") : "none";
         const known = result[name];
-        result[name] = known === undefined || known === proxy ? proxy : `${known}+${proxy}`;
+        const proxiesOfName = new Set([...(known?.split("+") ?? []), proxy]);
+        result[name] = [...proxiesOfName].sort().join("+");
     }
     return Object.fromEntries(Object.entries(result).sort());
 }

@@ -1,0 +1,11 @@
+import * as command from "@pulumi/command";
+
+/** Inputs that the project's own programs share when they run as command resources. */
+export const programCommand = {
+    // No shell: nothing to quote, and a signal reaches the program itself.
+    interpreter: ["node", "--import", "tsx"],
+    // A change that is no trigger must not run it again.
+    update: "rollout/replay.ts",
+    // stdout is the result; what people read comes on stderr.
+    logging: command.types.enums.local.Logging.Stderr,
+};
