@@ -86,7 +86,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
     const rollout = new DataPlaneRollout("data-plane", {
         wave: "rest",
         target: { version: plan.version.tag, proxy: plan.proxy },
-        cluster: { ...cluster, clusterUid: config.clusterUid },
+        cluster: address,
         timeoutSeconds: milliseconds(config.rollout.timeout) / 1000,
         after: [crds, controlPlane, ...(viz ? [viz] : [])],
     });
