@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect, type Connection } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
@@ -22,7 +21,6 @@ const step = (title: string) =>
 async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
     step("programs (from PATH, the cache, the official download or a build)");
     const toolchain = await ensureToolchain({ progress: say, signal });
-    const directory = await mkdtemp(join(tmpdir(), "mesh-upgrade-"));
     let cluster: EmbeddedCluster | undefined;
     try {
         step("cluster");
@@ -30,9 +28,10 @@ async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
             name: "demo",
             programs: toolchain.programs,
             keep,
-            directory: join(directory, "cluster"),
             progress: say,
         });
+        // Inside the cluster's directory, which goes with the cluster, however this process ends.
+        const directory = join(cluster.directory, "stack");
         const stack = await createStack({ toolchain, cluster, directory, linkerdVersion: OLD });
         stack.standIns.forEach((name) =>
             say(`${name}: a stand-in plays it (the official one could not be downloaded)`),
@@ -46,7 +45,6 @@ async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
         if (!keep || signal.aborted) {
             step("clean-up");
             await cluster?.stop();
-            await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
             say("cluster stopped, temporary files removed");
         }
     }
@@ -154,7 +152,7 @@ async function explain(directory: string, cluster: EmbeddedCluster, stack: Embed
     say(
         `edit ${stack.file}, then: pulumi preview --stack ${stack.name}; pulumi up --stack ${stack.name}`,
     );
-    say(`to end it: node --import tsx embedded/stop.ts ${cluster.directory} && rm -r ${directory}`);
+    say(`to end it: node --import tsx embedded/stop.ts ${cluster.directory}`);
 }
 
 function main(): void {

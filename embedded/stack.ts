@@ -145,6 +145,8 @@ async function runPulumi(
         stdio: ["pipe", "pipe", "pipe"],
         ...(options.signal ? { signal: options.signal, killSignal: "SIGINT" as const } : {}),
     });
+    const kill = () => child.kill("SIGKILL");
+    process.once("exit", kill);
     child.stdin.on("error", () => undefined);
     child.stdin.end(options.input);
     const stdout: string[] = [];
@@ -160,7 +162,10 @@ async function runPulumi(
     });
     const code = await new Promise<number>((resolve, reject) => {
         child.on("error", (error) => (error.name === "AbortError" ? undefined : reject(error)));
-        child.on("close", (status) => resolve(status ?? -1));
+        child.on("close", (status) => {
+            process.removeListener("exit", kill);
+            resolve(status ?? -1);
+        });
     });
     return { code, stdout: stdout.join("\n"), output: both.join("\n") };
 }

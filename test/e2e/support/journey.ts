@@ -1,6 +1,5 @@
 import { KubeConfig } from "@kubernetes/client-node";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { connect, type Connection } from "../../../cluster/connection";
@@ -46,8 +45,9 @@ export async function startJourney(
 ): Promise<Journey> {
     const started = Date.now();
     const toolchain = await ensureToolchain({ progress: (line) => console.log(line) });
-    const directory = await mkdtemp(join(tmpdir(), "mesh-journey-"));
     const cluster = await startCluster({ name, programs: toolchain.programs });
+    // Inside the cluster's directory, which goes with the cluster, also when this process is killed.
+    const directory = join(cluster.directory, "stack");
     const stack = await createStack({
         toolchain,
         cluster,
@@ -103,7 +103,6 @@ export async function startJourney(
         proxies: () => proxies(connection),
         dispose: async () => {
             await cluster.stop();
-            await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
         },
     };
 }
