@@ -107,7 +107,7 @@ function isNoise(line: string): boolean {
     return (
         line.startsWith("@ ") ||
         line.trim() === "" ||
-        / Stack \S+ +(running )? /.test(line) ||
+        /^ {4}pulumi:pulumi:Stack |^ (\+\+|--) /.test(line) ||
         /from \$PATH at|resource plugin kubernetes is expected/.test(line)
     );
 }
