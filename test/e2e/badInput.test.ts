@@ -3,10 +3,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { CHARTS } from "../../embedded/stack";
 import { mint } from "../../plan/certificates";
-import { kubeconfigOf, NEW, OLD, startJourney, type Journey } from "./support/journey";
+import { kubeconfigOf, NEW, startJourney, type Journey } from "./support/journey";
 import { snapshot } from "./support/snapshot";
 
 describe("bad input gets one clear error, and nothing changes", () => {
@@ -41,24 +40,9 @@ describe("bad input gets one clear error, and nothing changes", () => {
             expect(await snapshot(journey.connection)).toEqual(before);
             return output;
         } finally {
-            for (const [key, value] of Object.entries(original())) {
-                await journey.stack.edit(key, value);
-            }
-            for (const key of Object.keys(edits).filter((one) => !(one in original()))) {
-                await journey.stack.edit(key, undefined);
-            }
-            expect(parse(await readFile(journey.stack.file, "utf8"))).toEqual(parse(text));
+            await writeFile(journey.stack.file, text);
         }
     }
-
-    const original = (): Record<string, unknown> => ({
-        context: journey.cluster.context,
-        kubeconfig: journey.cluster.kubeconfig,
-        clusterUid: journey.cluster.uid,
-        linkerdVersion: OLD,
-        charts: CHARTS,
-        viz: { enabled: false },
-    });
 
     it("a version that cannot be read, and a second fault beside it", async () => {
         await refused(
@@ -147,10 +131,6 @@ describe("bad input gets one clear error, and nothing changes", () => {
         await journey.stack.edit("identity", { ...identity, issuer: certificate });
         await journey.stack.setSecret("identity.issuer.key", key);
         await refused({}, /config identity: the issuer expired on \d{4}-\d\d-\d\d/);
-        await journey.stack.edit("identity", undefined);
-        await journey.stack.setSecret("identity", `not json ${key}`);
-        const text = await refused({}, /identity: Invalid input/);
-        expect(text).not.toContain("PRIVATE KEY");
         await journey.stack.edit("identity", undefined);
     });
 
