@@ -3,6 +3,7 @@
 // The engine applies a chart's objects side by side, where Helm and kubectl apply ConfigMaps before Deployments.
 // An injector whose pod starts before linkerd-config is updated mounts the old one and goes on injecting the old
 // proxy until the kubelet's next sync, a minute or more. So Deployments are told to wait for the ConfigMaps.
+import { text } from "node:stream/consumers";
 import { isMap, parseAllDocuments, type Document } from "yaml";
 
 /** The provider's own way to order objects of a chart; see the docs of helm.v4.Chart. */
@@ -29,16 +30,12 @@ export function orderManifests(stream: string): string {
     }
     return manifests
         .map((one) => one.toString({ lineWidth: 0 }))
-        .map((text) => (text.startsWith("---") ? text : `---\n${text}`))
+        .map((one) => (one.startsWith("---") ? one : `---\n${one}`))
         .join("");
 }
 
 async function main(): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of process.stdin) {
-        chunks.push(chunk as Buffer);
-    }
-    process.stdout.write(orderManifests(Buffer.concat(chunks).toString()));
+    process.stdout.write(orderManifests(await text(process.stdin)));
 }
 
 if (require.main === module) {

@@ -2,8 +2,8 @@ import * as k8s from "@kubernetes/client-node";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import type { Fault } from "../plan/faults";
-import { found, listAll, reasonOf, type Connection } from "./connection";
 import { imageTag } from "../plan/images";
+import { found, listAll, reasonOf, type Connection } from "./connection";
 import { PROXY_CONTAINER } from "./dataPlane";
 import { rolloutStatus } from "./rolloutStatus";
 

@@ -29,8 +29,8 @@ export function checkDeclared(
             ];
             if (faults.length > 0) {
                 throw failure(
-                    formatFaults(faults).replace(
-                        "mesh-upgrade refused; nothing was changed",
+                    formatFaults(
+                        faults,
                         "the check at the end of the update failed; the cluster is not as declared",
                     ),
                 );

@@ -18,11 +18,14 @@ export class RefusedError extends Error {
     }
 }
 
-/** One numbered block per fault, fit for a terminal and for a log. */
-export function formatFaults(faults: readonly Fault[]): string {
+/** A heading and one numbered block per fault, fit for a terminal and for a log. */
+export function formatFaults(
+    faults: readonly Fault[],
+    heading = "mesh-upgrade refused; nothing was changed",
+): string {
     const lines = faults.map((fault, index) => {
         const value = fault.value === undefined ? "" : ` = ${JSON.stringify(fault.value)}`;
         return `  ${index + 1}. ${fault.subject}${value}: ${fault.rule}\n     next: ${fault.next}`;
     });
-    return ["mesh-upgrade refused; nothing was changed:", ...lines].join("\n");
+    return [`${heading}:`, ...lines].join("\n");
 }

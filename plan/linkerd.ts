@@ -6,7 +6,14 @@ import type { LocatedChart } from "../charts/source";
 import type { Fault } from "./faults";
 import { planIdentity, type Identity } from "./identity";
 import { at, valueFaults } from "./values";
-import { compareVersions, latest, versionOfChart, type LinkerdVersion } from "./versions";
+import {
+    compareVersions,
+    isFault,
+    latest,
+    parseLinkerdVersion,
+    versionOfChart,
+    type LinkerdVersion,
+} from "./versions";
 import { planWebhookCertificates, type WebhookCertificates } from "./webhooks";
 
 /** What this update makes of the installation. */
@@ -196,11 +203,11 @@ export async function planLinkerd(
 }
 
 function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPlan["change"] {
-    const from = versionOfChart((live.linkerdVersion ?? "").replace(/^edge-/, "20"));
     if (!live.installed) {
         return "install";
     }
-    const order = from ? compareVersions(version, from) : 1;
+    const from = parseLinkerdVersion(live.linkerdVersion ?? "");
+    const order = isFault(from) ? 1 : compareVersions(version, from);
     return order === 0 ? "none" : order > 0 ? "upgrade" : "revert";
 }
 

@@ -10,9 +10,8 @@ async function main(): Promise<void> {
     const checks = await checkControlPlane(connection, input.target);
     checks.passed.forEach((line) => process.stderr.write(`check: ${line}\n`));
     if (checks.faults.length > 0) {
-        process.stderr.write(
-            `${formatFaults(checks.faults).replace("nothing was changed", `no workload of wave ${input.wave} was restarted`)}\n`,
-        );
+        const heading = `mesh-upgrade refused; no workload of wave ${input.wave} was restarted`;
+        process.stderr.write(`${formatFaults(checks.faults, heading)}\n`);
         process.exitCode = 1;
         return;
     }

@@ -1,3 +1,4 @@
+import { text } from "node:stream/consumers";
 import { z } from "zod";
 
 const cluster = z.strictObject({
@@ -34,9 +35,5 @@ export type WaveInput = z.infer<typeof waveInput>;
 
 /** Reads the whole of stdin. @throws Error that names what is wrong with it. */
 export async function readInput<T>(schema: z.ZodType<T>): Promise<T> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of process.stdin) {
-        chunks.push(chunk as Buffer);
-    }
-    return schema.parse(JSON.parse(Buffer.concat(chunks).toString()));
+    return schema.parse(JSON.parse(await text(process.stdin)));
 }

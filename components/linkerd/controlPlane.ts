@@ -3,13 +3,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { DEPENDS_ON } from "../../charts/postRender";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { ANCHOR_SECRET, ISSUER_SECRET, type Identity } from "../../plan/identity";
-import {
-    WEBHOOK_CA_SECRET,
-    WEBHOOKS,
-    webhookSecret,
-    type WebhookCertificates,
-} from "../../plan/webhooks";
-import { tlsSecret } from "./secrets";
+import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
+import { TAKE_OVER, tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdControlPlaneArgs {
     /** Path of the chart linkerd-control-plane, relative to the project. */
@@ -72,16 +67,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                 { namespace: "linkerd", name: WEBHOOK_CA_SECRET, pair: args.webhooks.ca },
                 inside,
             ),
-            ...WEBHOOKS.filter((webhook) => webhook.namespace === "linkerd").map(({ service }) =>
-                tlsSecret(
-                    {
-                        namespace: "linkerd",
-                        name: webhookSecret(service),
-                        pair: args.webhooks.leaves[service] ?? missing(service),
-                    },
-                    inside,
-                ),
-            ),
+            ...webhookSecrets("linkerd", args.webhooks, inside),
             ...(anchor
                 ? [
                       tlsSecret(
@@ -130,14 +116,3 @@ const adjust: pulumi.ResourceTransform = ({ type, props, opts }) => {
     const kept = Object.keys(annotations).length > 0 ? { annotations } : {};
     return { props: { ...props, metadata: { ...rest, ...kept } }, opts };
 };
-
-/**
- * For what outlives the stack: after a destroy the old stack's field manager still holds the fields, and a new
- * installation has to take them over.
- */
-export const TAKE_OVER = { "pulumi.com/patchForce": "true" };
-
-/** A plan holds a leaf for every webhook; one without is a fault of the program. */
-export function missing(service: string): never {
-    throw new Error(`the plan has no certificate for Service ${service}`);
-}

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import type { EstablishedInput } from "../../rollout/input";
 import { programCommand } from "../programCommand";
-import { TAKE_OVER } from "./controlPlane";
+import { TAKE_OVER } from "./secrets";
 
 export interface LinkerdCrdsArgs {
     /** Path of the chart linkerd-crds, relative to the project. */

@@ -1,6 +1,18 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { KeyPair } from "../../plan/certificates";
+import {
+    WEBHOOKS,
+    webhookSecret,
+    type Webhook,
+    type WebhookCertificates,
+} from "../../plan/webhooks";
+
+/**
+ * For what outlives the stack: after a destroy the old stack's field manager still holds the fields, and a new
+ * installation has to take them over.
+ */
+export const TAKE_OVER = { "pulumi.com/patchForce": "true" };
 
 export interface TlsSecretArgs {
     readonly namespace: string;
@@ -31,6 +43,21 @@ export function tlsSecret(
         },
         opts,
     );
+}
+
+/** The Secrets that the charts' webhooks of one namespace mount. */
+export function webhookSecrets(
+    namespace: Webhook["namespace"],
+    certificates: WebhookCertificates,
+    opts: pulumi.CustomResourceOptions,
+): k8s.core.v1.Secret[] {
+    return WEBHOOKS.filter((webhook) => webhook.namespace === namespace).map(({ service }) => {
+        const pair = certificates.leaves[service];
+        if (!pair) {
+            throw new Error(`the plan has no certificate for Service ${service}`);
+        }
+        return tlsSecret({ namespace, name: webhookSecret(service), pair }, opts);
+    });
 }
 
 function base64(text: string): string {

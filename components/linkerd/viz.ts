@@ -1,9 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
-import { WEBHOOKS, webhookSecret, type WebhookCertificates } from "../../plan/webhooks";
-import { missing, TAKE_OVER } from "./controlPlane";
-import { tlsSecret } from "./secrets";
+import type { WebhookCertificates } from "../../plan/webhooks";
+import { TAKE_OVER, webhookSecrets } from "./secrets";
 
 export interface LinkerdVizArgs {
     /** Path of the chart linkerd-viz, relative to the project. */
@@ -35,17 +34,10 @@ export class LinkerdViz extends pulumi.ComponentResource {
             },
             { parent: this, retainOnDelete: true },
         );
-        const secrets = WEBHOOKS.filter((webhook) => webhook.namespace === "linkerd-viz").map(
-            ({ service }) =>
-                tlsSecret(
-                    {
-                        namespace: "linkerd-viz",
-                        name: webhookSecret(service),
-                        pair: args.webhooks.leaves[service] ?? missing(service),
-                    },
-                    { parent: this, dependsOn: namespace },
-                ),
-        );
+        const secrets = webhookSecrets("linkerd-viz", args.webhooks, {
+            parent: this,
+            dependsOn: namespace,
+        });
         this.release = new k8s.helm.v3.Release(
             name,
             {
