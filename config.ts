@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { isDuration, type Duration } from "./plan/durations";
 import { RefusedError, type Fault } from "./plan/faults";
+import { rollout, type Rollout } from "./plan/waves";
 import { isFault, parseLinkerdVersion, type LinkerdVersion } from "./plan/versions";
 
 /** Values of a Helm chart, passed through as they are. */
@@ -34,7 +34,7 @@ export interface Config {
     readonly crds: { readonly values: ChartValues };
     readonly controlPlane: { readonly values: ChartValues };
     readonly viz: { readonly enabled: boolean; readonly values: ChartValues };
-    readonly rollout: { readonly timeout: Duration };
+    readonly rollout: Rollout;
 }
 
 const values = z.record(z.string(), z.unknown()).default({});
@@ -72,14 +72,7 @@ const schema = z.strictObject({
     viz: z
         .strictObject({ enabled: z.boolean().default(true), values })
         .default({ enabled: true, values: {} }),
-    rollout: z
-        .strictObject({
-            timeout: z
-                .string()
-                .refine(isDuration, "must be a duration such as 90s, 10m or 1h")
-                .default("10m"),
-        })
-        .default({ timeout: "10m" }),
+    rollout: rollout.prefault({}),
 });
 
 const NEXT: Readonly<Record<string, string>> = {
@@ -113,13 +106,12 @@ export function parseConfig(
     if (!result.success || !version || isFault(version) || faults.length > 0) {
         throw new RefusedError(faults);
     }
-    const { kubeconfig, charts, rollout, ...rest } = result.data;
+    const { kubeconfig, charts, ...rest } = result.data;
     return {
         ...rest,
         kubeconfig: kubeconfig || undefined,
         linkerdVersion: version,
         charts: charts || EDGE_REPOSITORY,
-        rollout: { timeout: rollout.timeout },
     };
 }
 

@@ -1,14 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { locateCharts } from "./charts/source";
+import { KubeApi } from "./cluster/api";
 import { ClusterError, connect, reasonOf } from "./cluster/connection";
 import { observeDataPlane } from "./cluster/dataPlane";
 import { observeLinkerd } from "./cluster/linkerd";
 import { failure } from "./components/failure";
 import { declareLinkerd } from "./components/linkerd/linkerd";
 import { readConfig } from "./config";
-import { planDataPlane } from "./plan/dataPlane";
+import { selectables } from "./plan/dataPlane";
 import { formatFaults, RefusedError } from "./plan/faults";
 import { chartFaults, crdVersion, planLinkerd } from "./plan/linkerd";
+import { overlapFaults } from "./plan/waves";
 import { previewLines } from "./report/preview";
 
 async function program() {
@@ -17,7 +19,7 @@ async function program() {
 
     const connection = await connect(config);
     const live = await observeLinkerd(connection).catch(forbidden("the installation"));
-    const dataPlane = await observeDataPlane(connection).catch((error: unknown) => {
+    const dataPlane = await observeDataPlane(new KubeApi(connection)).catch((error: unknown) => {
         // Preview may go on without the list of workloads; an update may not.
         const reason = reasonOf(error);
         return pulumi.runtime.isDryRun() ? reason : forbidden("the data plane")(error);
@@ -32,13 +34,18 @@ async function program() {
         ]),
         planLinkerd(config, live, stack, new Date()),
     ]);
-    const faults = [...charts.faults, ...chartFaults(charts.located, live.serverVersion)];
+    const { waves } = config.rollout;
+    const faults = [
+        ...charts.faults,
+        ...chartFaults(charts.located, live.serverVersion),
+        ...(typeof dataPlane === "string"
+            ? []
+            : overlapFaults(waves, selectables(dataPlane), dataPlane.namespaceLabels)),
+    ];
     if (!("version" in plan) || faults.length > 0) {
         throw new RefusedError([...("version" in plan ? [] : plan), ...faults]);
     }
-    const workloads =
-        typeof dataPlane === "string" ? dataPlane : planDataPlane(dataPlane, plan.proxy);
-    for (const line of previewLines(plan, workloads)) {
+    for (const line of previewLines(plan, dataPlane, waves)) {
         await pulumi.log.info(line);
     }
 

@@ -40,10 +40,7 @@ const TIMEOUT_MS = 10_000;
  * @throws ClusterError: no kubeconfig, no such context, no answer within 10 s, no permission, another cluster.
  */
 export async function connect(address: ClusterAddress): Promise<Connection> {
-    const kubeconfig = loadKubeconfig(address);
-    const server = kubeconfig.getCurrentCluster()?.server ?? "?";
-    const core = kubeconfig.makeApiClient(k8s.CoreV1Api);
-    const uid = await kubeSystemUid(core, address, server);
+    const { kubeconfig, server, core, uid } = await open(address);
     if (uid !== address.clusterUid) {
         throw new ClusterError(
             "clusterUid",
@@ -61,7 +58,19 @@ export async function connect(address: ClusterAddress): Promise<Connection> {
     };
 }
 
-function loadKubeconfig(address: ClusterAddress): k8s.KubeConfig {
+/** uid of the cluster that a context leads to, for who has none to compare with. @throws ClusterError as connect. */
+export async function readClusterUid(address: Omit<ClusterAddress, "clusterUid">): Promise<string> {
+    return (await open(address)).uid;
+}
+
+async function open(address: Omit<ClusterAddress, "clusterUid">) {
+    const kubeconfig = loadKubeconfig(address);
+    const server = kubeconfig.getCurrentCluster()?.server ?? "?";
+    const core = kubeconfig.makeApiClient(k8s.CoreV1Api);
+    return { kubeconfig, server, core, uid: await kubeSystemUid(core, address, server) };
+}
+
+function loadKubeconfig(address: Omit<ClusterAddress, "clusterUid">): k8s.KubeConfig {
     const kubeconfig = new k8s.KubeConfig();
     const listed = process.env["KUBECONFIG"]?.split(delimiter) ?? [];
     if (!address.kubeconfig && listed.length > 1) {
@@ -102,7 +111,7 @@ function loadKubeconfig(address: ClusterAddress): k8s.KubeConfig {
 
 async function kubeSystemUid(
     core: k8s.CoreV1Api,
-    address: ClusterAddress,
+    address: Omit<ClusterAddress, "clusterUid">,
     server: string,
 ): Promise<string> {
     try {

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import type { Fault } from "../plan/faults";
 import { imageTag } from "../plan/images";
 import { found, listAll, reasonOf, type Connection } from "./connection";
-import { PROXY_CONTAINER } from "./dataPlane";
+import { PROXY_CONTAINER } from "./pods";
 import { rolloutStatus } from "./rolloutStatus";
 
 /** How long a changed ConfigMap may take to reach a running pod: the kubelet's sync period and its cache. */

@@ -1,50 +1,33 @@
-import type { V1ObjectMeta, V1Pod, V1PodTemplateSpec, V1ReplicaSet } from "@kubernetes/client-node";
-import { imageTag } from "../plan/images";
-import { listAll, type Connection } from "./connection";
-
-/** Name of the sidecar, as container or as native sidecar (an init container). */
-export const PROXY_CONTAINER = "linkerd-proxy";
-
-export type WorkloadKind = "Deployment" | "StatefulSet" | "DaemonSet";
-
-/** What a pod belongs to: a restartable workload, or something else by kind and name. */
-export interface Owner {
-    readonly kind: string;
-    readonly name: string;
-}
+import type { KubeApi } from "./api";
+import { budgetRecord, type Budget } from "./budgets";
+import { canaryRecord, type Canary } from "./canaries";
+import { PIN, podRecord, type Owner, type PodRecord } from "./pods";
+import {
+    controllerRevisionRecord,
+    daemonSetRecord,
+    deploymentRecord,
+    replicaSetRecord,
+    rolloutRecord,
+    statefulSetRecord,
+    type RevisionRecord,
+    type WorkloadKind,
+    type WorkloadRecord,
+} from "./workloads";
 
 /** A pod of the mesh, outside the control plane's namespace. */
-export interface MeshedPod {
-    readonly namespace: string;
-    readonly name: string;
-    readonly phase: string;
-    readonly ready: boolean;
-    readonly terminating: boolean;
-    /** Image tag of its proxy, the version that it runs; undefined where the image has none. */
-    readonly proxy: string | undefined;
-    /** Undefined for a bare pod. */
+export interface MeshedPod extends PodRecord {
+    /** The workload behind it; a Job, say; undefined for a bare pod. */
     readonly owner: Owner | undefined;
     /** Whether the pod is of the template that its workload has now. */
     readonly currentRevision: boolean;
+    /** Whether that template differs from the pod's in more than restartedAt. */
+    readonly templateChanged: boolean;
     /** `config.linkerd.io/proxy-version` of pod or namespace. */
     readonly pin: string | undefined;
-    /** `kubectl.kubernetes.io/restartedAt` of the template that made it. */
-    readonly restartedAt: string | undefined;
 }
 
-/** A workload with at least one meshed pod. */
-export interface Workload {
-    readonly kind: WorkloadKind;
-    readonly namespace: string;
-    readonly name: string;
-    readonly replicas: number;
-    readonly strategy: string;
-    /** Ordinals below it stay on the old revision; 0 except for a StatefulSet that says so. */
-    readonly partition: number;
-    readonly paused: boolean;
-    /** The proxy stands in the template itself (`linkerd inject`): a restart does not change it. */
-    readonly manuallyInjected: boolean;
-    /** For Deployments: the revisions that exist, without what a restart changes. */
+/** A workload, with the revisions that have pods or had. */
+export interface Workload extends WorkloadRecord {
     readonly revisions: readonly Revision[];
 }
 
@@ -55,212 +38,289 @@ export interface Revision {
     readonly fingerprint: string;
 }
 
-export interface DataPlane {
-    readonly pods: readonly MeshedPod[];
-    readonly workloads: readonly Workload[];
+export interface NamespaceRecord {
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly pin: string | undefined;
 }
 
-export const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
-/** Counts the templates of a Deployment, on it and on its ReplicaSets. */
-const REVISION = "deployment.kubernetes.io/revision";
-const PIN = "config.linkerd.io/proxy-version";
+export interface DataPlane {
+    readonly pods: readonly MeshedPod[];
+    /** With at least one meshed pod. */
+    readonly workloads: readonly Workload[];
+    /** By name. */
+    readonly namespaceLabels: ReadonlyMap<string, Readonly<Record<string, string>>>;
+    readonly budgets: readonly Budget[];
+    readonly canaries: readonly Canary[];
+}
+
+type Items<T> = ReadonlyMap<string, T>;
+
+/** The collections that a data plane is read from, each by `namespace/name`. */
+export interface Collections {
+    readonly pods: Items<PodRecord>;
+    readonly namespaces: Items<NamespaceRecord>;
+    readonly replicaSets: Items<RevisionRecord>;
+    readonly controllerRevisions: Items<RevisionRecord>;
+    readonly deployments: Items<WorkloadRecord>;
+    readonly statefulSets: Items<WorkloadRecord>;
+    readonly daemonSets: Items<WorkloadRecord>;
+    readonly rollouts: Items<WorkloadRecord>;
+    readonly budgets: Items<Budget>;
+    readonly canaries: Items<Canary>;
+}
+
+/** How a collection is read: its path, what is kept of an item, and whether the cluster may lack the kind. */
+export interface CollectionSource<T> {
+    readonly path: string;
+    /** The API server's JSON of one item; undefined drops it. */
+    readonly record: (item: never) => T | undefined;
+    readonly query?: Readonly<Record<string, string>>;
+    readonly optional?: boolean;
+}
+
+/** Where each collection comes from; pods of the control plane's own namespace are left out. */
+export function sources(controlPlaneNamespace: string): {
+    readonly [K in keyof Collections]: CollectionSource<
+        Collections[K] extends Items<infer T> ? T : never
+    >;
+} {
+    return {
+        pods: {
+            path: "/api/v1/pods",
+            query: {
+                labelSelector: `linkerd.io/control-plane-ns=${controlPlaneNamespace}`,
+                fieldSelector: `metadata.namespace!=${controlPlaneNamespace}`,
+            },
+            record: podRecord,
+        },
+        namespaces: {
+            path: "/api/v1/namespaces",
+            record: ({ metadata }: NamespaceObject) => ({
+                name: metadata.name,
+                labels: metadata.labels ?? {},
+                pin: metadata.annotations?.[PIN],
+            }),
+        },
+        replicaSets: { path: "/apis/apps/v1/replicasets", record: replicaSetRecord },
+        controllerRevisions: {
+            path: "/apis/apps/v1/controllerrevisions",
+            record: controllerRevisionRecord,
+        },
+        deployments: { path: "/apis/apps/v1/deployments", record: deploymentRecord },
+        statefulSets: { path: "/apis/apps/v1/statefulsets", record: statefulSetRecord },
+        daemonSets: { path: "/apis/apps/v1/daemonsets", record: daemonSetRecord },
+        rollouts: {
+            path: "/apis/argoproj.io/v1alpha1/rollouts",
+            record: rolloutRecord,
+            optional: true,
+        },
+        budgets: { path: "/apis/policy/v1/poddisruptionbudgets", record: budgetRecord },
+        canaries: {
+            path: "/apis/flagger.app/v1beta1/canaries",
+            record: canaryRecord,
+            optional: true,
+        },
+    };
+}
+
+interface NamespaceObject {
+    readonly metadata: {
+        readonly name: string;
+        readonly labels?: Record<string, string>;
+        readonly annotations?: Record<string, string>;
+    };
+}
 
 /** Reads every meshed pod with its proxy and what it belongs to; changes nothing. */
 export async function observeDataPlane(
-    connection: Connection,
+    api: KubeApi,
     controlPlaneNamespace = "linkerd",
 ): Promise<DataPlane> {
-    const { core, apps } = connection;
-    const [pods, namespaces, replicaSets, deployments, statefulSets, daemonSets, history] =
-        await Promise.all([
-            listAll((page) =>
-                core.listPodForAllNamespaces({
-                    ...page,
-                    labelSelector: `linkerd.io/control-plane-ns=${controlPlaneNamespace}`,
-                }),
-            ),
-            listAll((page) => core.listNamespace(page)),
-            listAll((page) => apps.listReplicaSetForAllNamespaces(page)),
-            listAll((page) => apps.listDeploymentForAllNamespaces(page)),
-            listAll((page) => apps.listStatefulSetForAllNamespaces(page)),
-            listAll((page) => apps.listDaemonSetForAllNamespaces(page)),
-            listAll((page) => apps.listControllerRevisionForAllNamespaces(page)),
-        ]);
-    const namespacePins = new Map(
-        namespaces.map((one) => [one.metadata?.name, one.metadata?.annotations?.[PIN]]),
+    const lists = await Promise.all(
+        Object.entries(sources(controlPlaneNamespace)).map(async ([name, source]) => {
+            const { path, query, record, optional = false } = source as CollectionSource<Named>;
+            const slim = record as (item: object) => Named | undefined;
+            const { items } = await api.list(path, slim, { ...query }).catch((error: unknown) => {
+                if (optional && (error as { status?: number }).status === 404) {
+                    return { items: [] };
+                }
+                throw error;
+            });
+            return [name, new Map(items.map((one) => [keyOf(one), one]))] as const;
+        }),
     );
-    const replicaSetsByName = new Map(replicaSets.map((set) => [key(set.metadata), set]));
-    const newest = newestRevisions(history);
-    const setsByOwner = new Map<string, V1ReplicaSet[]>();
-    for (const set of replicaSets) {
-        for (const owner of set.metadata?.ownerReferences ?? []) {
-            setsByOwner.set(owner.uid, [...(setsByOwner.get(owner.uid) ?? []), set]);
+    return assemble(Object.fromEntries(lists) as unknown as Collections);
+}
+
+interface Named {
+    readonly namespace?: string;
+    readonly name: string;
+}
+
+function keyOf({ namespace, name }: Named): string {
+    return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** Puts the collections together. */
+export function assemble(collections: Collections): DataPlane {
+    const index = new DataPlaneIndex(collections);
+    const pods = [...collections.pods.values()].map((pod) => index.meshedPod(pod));
+    const used = new Set(pods.map(workloadKey));
+    const workloads = [...used]
+        .map((key) => index.workload(key))
+        .filter((one) => one !== undefined);
+    return {
+        pods,
+        workloads,
+        namespaceLabels: new Map(
+            [...collections.namespaces.values()].map((one) => [one.name, one.labels]),
+        ),
+        budgets: [...collections.budgets.values()],
+        canaries: [...collections.canaries.values()],
+    };
+}
+
+/** `Deployment/shop/web`; `Pod/shop/debug` for a bare pod. */
+export function workloadKey(pod: Pick<MeshedPod, "owner" | "namespace" | "name">): string {
+    return pod.owner
+        ? `${pod.owner.kind}/${pod.namespace}/${pod.owner.name}`
+        : `Pod/${pod.namespace}/${pod.name}`;
+}
+
+/** Answers questions about single pods and workloads from the collections as they are now. */
+export class DataPlaneIndex {
+    private readonly byOwner = new Map<string, RevisionRecord[]>();
+
+    constructor(private readonly collections: Collections) {
+        for (const kind of [collections.replicaSets, collections.controllerRevisions]) {
+            kind.forEach((one) => this.replaceRevision(undefined, one));
         }
     }
-    const currentRevisions = new Map(
-        deployments.map((one) => [key(one.metadata), one.metadata?.annotations?.[REVISION]]),
-    );
 
-    const workloads = new Map<string, Workload>();
-    for (const one of deployments) {
-        const owned = setsByOwner.get(one.metadata?.uid ?? "") ?? [];
-        const current = one.metadata?.annotations?.[REVISION];
-        workloads.set(`Deployment/${key(one.metadata)}`, {
-            ...describe("Deployment", one.metadata, one.spec?.template),
-            replicas: one.spec?.replicas ?? 1,
-            strategy: one.spec?.strategy?.type ?? "RollingUpdate",
-            partition: 0,
-            paused: one.spec?.paused ?? false,
-            revisions: owned.map((set) => ({
-                restartedAt: restartedAt(set.spec?.template),
-                current: set.metadata?.annotations?.[REVISION] === current,
-                fingerprint: fingerprint(set.spec?.template),
+    /** A revision changed; one that came or went has no `before` or no `now`. Returns its workload's key. */
+    replaceRevision(
+        before: RevisionRecord | undefined,
+        now: RevisionRecord | undefined,
+    ): string | undefined {
+        const { owner, namespace = "" } = now ?? before ?? {};
+        if (!owner) {
+            return undefined;
+        }
+        const key = `${owner.kind}/${namespace}/${owner.name}`;
+        const others = (this.byOwner.get(key) ?? []).filter((one) => one !== before);
+        this.byOwner.set(key, now ? [...others, now] : others);
+        return key;
+    }
+
+    /** The workload behind a pod, through its ReplicaSet. */
+    ownerOf({ controller, namespace, hash }: PodRecord): Owner | undefined {
+        if (controller?.kind !== "ReplicaSet") {
+            return controller;
+        }
+        const set = this.collections.replicaSets.get(`${namespace}/${controller.name}`);
+        if (set) {
+            return set.owner ?? controller;
+        }
+        // Two watches do not keep step: the pod may come before its ReplicaSet, which is named after its Deployment.
+        const name = controller.name.slice(0, -`-${hash}`.length);
+        return controller.name.endsWith(`-${hash}`) &&
+            this.collections.deployments.has(`${namespace}/${name}`)
+            ? { kind: "Deployment", name }
+            : controller;
+    }
+
+    meshedPod(pod: PodRecord): MeshedPod {
+        const owner = this.ownerOf(pod);
+        const key = workloadKey({ ...pod, owner });
+        const record = this.record(key);
+        const own = record && this.revisionOf(record, pod);
+        const current = record && this.currentRevision(record);
+        return {
+            ...pod,
+            owner,
+            pin: pod.pin ?? this.collections.namespaces.get(pod.namespace)?.pin,
+            currentRevision: record === undefined || isCurrent(record, pod, own, current),
+            templateChanged:
+                own !== undefined &&
+                current !== undefined &&
+                own.fingerprint !== current.fingerprint,
+        };
+    }
+
+    /** `key` as workloadKey makes it. */
+    record(key: string): WorkloadRecord | undefined {
+        const [kind, ...name] = key.split("/");
+        const collection = {
+            Deployment: this.collections.deployments,
+            StatefulSet: this.collections.statefulSets,
+            DaemonSet: this.collections.daemonSets,
+            Rollout: this.collections.rollouts,
+        }[kind as WorkloadKind] as Items<WorkloadRecord> | undefined;
+        return collection?.get(name.join("/"));
+    }
+
+    workload(key: string): Workload | undefined {
+        const record = this.record(key);
+        if (!record) {
+            return undefined;
+        }
+        const current = this.currentRevision(record);
+        return {
+            ...record,
+            revisions: this.revisions(key).map((one) => ({
+                restartedAt: one.restartedAt,
+                fingerprint: one.fingerprint,
+                current: one === current,
             })),
-        });
-    }
-    for (const one of statefulSets) {
-        workloads.set(`StatefulSet/${key(one.metadata)}`, {
-            ...describe("StatefulSet", one.metadata, one.spec?.template),
-            replicas: one.spec?.replicas ?? 1,
-            strategy: one.spec?.updateStrategy?.type ?? "RollingUpdate",
-            partition: one.spec?.updateStrategy?.rollingUpdate?.partition ?? 0,
-            paused: false,
-            revisions: [],
-        });
-        newest.set(`StatefulSet/${key(one.metadata)}`, one.status?.updateRevision);
-    }
-    for (const one of daemonSets) {
-        workloads.set(`DaemonSet/${key(one.metadata)}`, {
-            ...describe("DaemonSet", one.metadata, one.spec?.template),
-            replicas: one.status?.desiredNumberScheduled ?? 0,
-            strategy: one.spec?.updateStrategy?.type ?? "RollingUpdate",
-            partition: 0,
-            paused: false,
-            revisions: [],
-        });
+        };
     }
 
-    const meshed = pods
-        .filter((pod) => pod.metadata?.namespace !== controlPlaneNamespace)
-        .filter((pod) => proxyContainer(pod))
-        .map((pod): MeshedPod => {
-            const namespace = pod.metadata?.namespace ?? "";
-            const controller = controllerOf(pod.metadata);
-            const set =
-                controller?.kind === "ReplicaSet"
-                    ? replicaSetsByName.get(`${namespace}/${controller.name}`)
-                    : undefined;
-            const owner = (set && controllerOf(set.metadata)) ?? controller;
-            const workload = owner && workloads.get(`${owner.kind}/${namespace}/${owner.name}`);
-            return {
-                namespace,
-                name: pod.metadata?.name ?? "",
-                phase: pod.status?.phase ?? "Unknown",
-                ready: isReady(pod),
-                terminating: pod.metadata?.deletionTimestamp !== undefined,
-                proxy: proxyTag(pod),
-                owner,
-                currentRevision:
-                    workload === undefined ||
-                    (workload.kind === "Deployment"
-                        ? set?.metadata?.annotations?.[REVISION] ===
-                          currentRevisions.get(`${namespace}/${workload.name}`)
-                        : isOfRevision(
-                              pod,
-                              newest.get(`${workload.kind}/${namespace}/${workload.name}`),
-                          )),
-                pin: pod.metadata?.annotations?.[PIN] ?? namespacePins.get(namespace),
-                restartedAt: pod.metadata?.annotations?.[RESTARTED_AT],
-            };
-        });
-    const used = new Set(meshed.map((pod) => workloadKey(pod)));
-    return {
-        pods: meshed,
-        workloads: [...workloads].filter(([name]) => used.has(name)).map(([, one]) => one),
-    };
-}
+    private revisions(key: string): readonly RevisionRecord[] {
+        return this.byOwner.get(key) ?? [];
+    }
 
-/** `Deployment/shop/web`; empty for a bare pod. */
-export function workloadKey(pod: MeshedPod): string {
-    return pod.owner ? `${pod.owner.kind}/${pod.namespace}/${pod.owner.name}` : "";
-}
-
-function proxyContainer(pod: V1Pod) {
-    return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
-        (container) => container.name === PROXY_CONTAINER,
-    );
-}
-
-function proxyTag(pod: V1Pod): string | undefined {
-    return imageTag(proxyContainer(pod)?.image ?? "");
-}
-
-function isReady(pod: V1Pod): boolean {
-    return (
-        pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ??
-        false
-    );
-}
-
-function describe(
-    kind: WorkloadKind,
-    metadata: V1ObjectMeta | undefined,
-    template: V1PodTemplateSpec | undefined,
-) {
-    const containers = [
-        ...(template?.spec?.containers ?? []),
-        ...(template?.spec?.initContainers ?? []),
-    ];
-    return {
-        kind,
-        namespace: metadata?.namespace ?? "",
-        name: metadata?.name ?? "",
-        manuallyInjected: containers.some((container) => container.name === PROXY_CONTAINER),
-    };
-}
-
-function key(metadata: V1ObjectMeta | undefined): string {
-    return `${metadata?.namespace}/${metadata?.name}`;
-}
-
-function controllerOf(metadata: V1ObjectMeta | undefined): Owner | undefined {
-    const owner = metadata?.ownerReferences?.find((one) => one.controller);
-    return owner && { kind: owner.kind, name: owner.name };
-}
-
-function restartedAt(template: V1PodTemplateSpec | undefined): string | undefined {
-    return template?.metadata?.annotations?.[RESTARTED_AT];
-}
-
-function fingerprint(template: V1PodTemplateSpec | undefined): string {
-    const { [RESTARTED_AT]: _restarted, ...annotations } = template?.metadata?.annotations ?? {};
-    const { ["pod-template-hash"]: _hash, ...labels } = template?.metadata?.labels ?? {};
-    return JSON.stringify([annotations, labels, template?.spec]);
-}
-
-/** Newest ControllerRevision by owner; a pod's label `controller-revision-hash` names it, or its suffix. */
-function newestRevisions(
-    history: readonly { metadata?: V1ObjectMeta; revision: number }[],
-): Map<string, string | undefined> {
-    const best = new Map<string, { revision: number; name: string | undefined }>();
-    for (const one of history) {
-        const owner = controllerOf(one.metadata);
-        if (owner) {
-            const name = `${owner.kind}/${one.metadata?.namespace}/${owner.name}`;
-            if ((best.get(name)?.revision ?? -1) < one.revision) {
-                best.set(name, { revision: one.revision, name: one.metadata?.name });
-            }
+    private currentRevision(record: WorkloadRecord): RevisionRecord | undefined {
+        const revisions = this.revisions(`${record.kind}/${record.namespace}/${record.name}`);
+        switch (record.kind) {
+            case "Deployment":
+                return revisions.find((one) => one.number === record.revision);
+            case "StatefulSet":
+                return revisions.find((one) => one.name === record.revision);
+            case "DaemonSet":
+                return revisions.reduce<RevisionRecord | undefined>(
+                    (best, one) => (best && Number(best.number) > Number(one.number) ? best : one),
+                    undefined,
+                );
+            case "Rollout":
+                return undefined;
         }
     }
-    return new Map([...best].map(([name, { name: revision }]) => [name, revision]));
+
+    private revisionOf(record: WorkloadRecord, pod: PodRecord): RevisionRecord | undefined {
+        const revisions = this.revisions(`${record.kind}/${record.namespace}/${record.name}`);
+        return revisions.find((one) =>
+            record.kind === "Deployment"
+                ? one.name === pod.controller?.name
+                : // A StatefulSet's label is the whole name, a DaemonSet's its end.
+                  one.name === pod.hash || one.name.endsWith(`-${pod.hash}`),
+        );
+    }
 }
 
-function isOfRevision(pod: V1Pod, revision: string | undefined): boolean {
-    const hash = pod.metadata?.labels?.["controller-revision-hash"];
-    return (
-        hash === undefined ||
-        revision === undefined ||
-        revision === hash ||
-        revision.endsWith(`-${hash}`)
-    );
+/**
+ * A pod is of the current template where its revision says so and no restart was asked for since: the annotation
+ * tells before the controller has made a new revision of it.
+ */
+function isCurrent(
+    record: WorkloadRecord,
+    pod: PodRecord,
+    own: RevisionRecord | undefined,
+    current: RevisionRecord | undefined,
+): boolean {
+    if (record.kind === "Rollout") {
+        return record.restartedAt === undefined || pod.createdAt >= Date.parse(record.restartedAt);
+    }
+    const ofRevision = own === undefined || current === undefined || own === current;
+    return ofRevision && pod.restartedAt === record.restartedAt;
 }

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { connect, type Connection } from "../cluster/connection";
+import { KubeApi } from "../cluster/api";
 import { observeDataPlane } from "../cluster/dataPlane";
 import { ensureToolchain } from "../toolchain/index";
 import { startCluster, type EmbeddedCluster } from "./cluster";
@@ -32,7 +33,18 @@ async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
         });
         // Inside the cluster's directory, which goes with the cluster, however this process ends.
         const directory = join(cluster.directory, "stack");
-        const stack = await createStack({ toolchain, cluster, directory, linkerdVersion: OLD });
+        const stack = await createStack({
+            toolchain,
+            cluster,
+            directory,
+            linkerdVersion: OLD,
+            config: {
+                rollout: {
+                    soak: "3s",
+                    waves: [{ name: "canary", select: [{ namespaces: ["batch"] }] }],
+                },
+            },
+        });
         stack.standIns.forEach((name) =>
             say(`${name}: a stand-in plays it (the official one could not be downloaded)`),
         );
@@ -114,7 +126,7 @@ function isNoise(line: string): boolean {
 
 /** Proxy versions by workload, for every pod outside the mesh's own namespaces. */
 async function proxyTable(connection: Connection): Promise<Map<string, string>> {
-    const { pods } = await observeDataPlane(connection);
+    const { pods } = await observeDataPlane(new KubeApi(connection));
     const meshed = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod]));
     const all = await connection.core.listPodForAllNamespaces();
     const table = new Map<string, Set<string>>();

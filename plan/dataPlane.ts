@@ -1,5 +1,7 @@
-import type { DataPlane, MeshedPod, Workload } from "../cluster/dataPlane";
+import { isProgressing, type Canary } from "../cluster/canaries";
+import { workloadKey, type DataPlane, type MeshedPod, type Workload } from "../cluster/dataPlane";
 import type { Fault } from "./faults";
+import { isInWave, type Scope, type Selectable } from "./waves";
 
 /** What a wave does with one workload. */
 export interface WorkloadPlan {
@@ -7,20 +9,25 @@ export interface WorkloadPlan {
     /**
      * `restart`: new pods from the same template. `wait`: an earlier run restarted it, its pods are still
      * coming. `return`: an earlier restart got stuck half-way and the revision before it runs the target.
+     * `evict`: stale pods go one by one, because the workload's own strategy does not replace them.
      */
-    readonly action: "restart" | "wait" | "return";
+    readonly action: "restart" | "wait" | "return" | "evict";
     /** For `return`: restartedAt of the revision to go back to; undefined: it has none. */
     readonly restartedAt?: string | undefined;
-    /** Proxy versions that its pods run now, sorted. */
+    /** Proxy versions that its stale pods run now, sorted. */
     readonly from: readonly string[];
+    /** Pods that are made anew. */
     readonly pods: number;
+    /** What a reader should know: who may undo it, what is waited for. */
+    readonly notes: readonly string[];
 }
 
 /** Pods whose proxy is stale and stays so, with the reason. */
 export interface Unrestartable {
     readonly namespace: string;
-    /** `Deployment/web`, or `Pod/name` for a pod without a workload. */
-    readonly what: string;
+    /** `Deployment`, `Job`; `Pod` for a pod without a workload. */
+    readonly kind: string;
+    readonly name: string;
     readonly proxy: string;
     readonly pods: number;
     readonly reason: string;
@@ -30,6 +37,8 @@ export interface DataPlanePlan {
     readonly target: string;
     readonly workloads: readonly WorkloadPlan[];
     readonly unrestartable: readonly Unrestartable[];
+    /** In which meshed pods are, sorted. */
+    readonly namespaces: readonly string[];
     /** Pods of the mesh that have not finished. */
     readonly pods: number;
     /** Of those, pods whose proxy is the target. */
@@ -37,94 +46,190 @@ export interface DataPlanePlan {
 }
 
 /** Which workloads run a proxy other than `target` (an image tag) and what can be done about each. */
-export function planDataPlane(dataPlane: DataPlane, target: string): DataPlanePlan {
-    const alive = dataPlane.pods.filter((pod) => !isFinished(pod) && !pod.terminating);
-    const stale = alive.filter((pod) => pod.proxy !== target);
-    const known = new Map(
-        dataPlane.workloads.map((one) => [`${one.kind}/${one.namespace}/${one.name}`, one]),
-    );
-    const podsByOwner = groupBy(alive, ownerOf);
+export function planDataPlane(dataPlane: DataPlane, target: string, scope?: Scope): DataPlanePlan {
     const workloads: WorkloadPlan[] = [];
     const unrestartable: Unrestartable[] = [];
-    for (const [, pods] of groupBy(stale, ownerOf)) {
-        const [first] = pods;
-        if (!first) {
+    const namespaces = new Set<string>();
+    let count = 0;
+    let current = 0;
+    for (const { selectable, workload, alive } of grouped(dataPlane)) {
+        if (scope && !isInWave(scope, selectable, dataPlane.namespaceLabels)) {
             continue;
         }
-        const workload = known.get(ownerOf(first));
-        const from = [...new Set(pods.map((pod) => pod.proxy ?? "unknown"))].sort();
-        const reason = whyNot(first, pods, workload, target);
-        if (!workload || reason !== undefined) {
-            unrestartable.push({
-                namespace: first.namespace,
-                what: `${first.owner?.kind ?? "Pod"}/${first.owner?.name ?? first.name}`,
-                proxy: from.join(", "),
-                pods: pods.length,
-                reason: reason ?? "its owner is unknown",
-            });
+        const { namespace, kind, name } = selectable;
+        const stale = alive.filter((pod) => pod.proxy !== target);
+        namespaces.add(namespace);
+        count += alive.length;
+        current += alive.length - stale.length;
+        const plan = workload && planWorkload(workload, alive, target, dataPlane.canaries);
+        if (plan) {
+            workloads.push(plan);
             continue;
         }
-        workloads.push({
-            workload,
-            ...actionFor(workload, pods, podsByOwner.get(ownerOf(first)) ?? []),
-            from,
-            pods: pods.length,
-        });
+        const reason = whyNot(workload, alive, target);
+        if (reason !== undefined && stale.length > 0) {
+            const proxy = proxiesOf(stale).join(", ");
+            unrestartable.push({ namespace, kind, name, proxy, pods: stale.length, reason });
+        }
     }
     return {
         target,
         workloads: workloads.sort((a, b) => nameOf(a.workload).localeCompare(nameOf(b.workload))),
-        unrestartable: unrestartable.sort((a, b) =>
-            `${a.namespace}/${a.what}`.localeCompare(`${b.namespace}/${b.what}`),
-        ),
-        pods: alive.length,
-        current: alive.length - stale.length,
+        unrestartable: unrestartable.sort((a, b) => nameOf(a).localeCompare(nameOf(b))),
+        namespaces: [...namespaces].sort(),
+        pods: count,
+        current,
     };
 }
 
+/** What is to be done about one workload; undefined where nothing is stale, or nothing can be done. */
+export function planWorkload(
+    workload: Workload,
+    pods: readonly MeshedPod[],
+    target: string,
+    canaries: readonly Canary[],
+): WorkloadPlan | undefined {
+    const alive = pods.filter(isAlive);
+    const stale = alive.filter((pod) => pod.proxy !== target);
+    if (stale.length === 0 || whyNot(workload, alive, target) !== undefined) {
+        return undefined;
+    }
+    const action = actionFor(workload, stale, alive);
+    return {
+        workload,
+        ...action,
+        from: proxiesOf(stale),
+        pods:
+            action.action === "restart" ? Math.max(workload.replicas, stale.length) : stale.length,
+        notes: notesOn(workload, action.action, canaries),
+    };
+}
+
+/** The workloads and lone pods that waves select from. */
+export function selectables(dataPlane: DataPlane): Selectable[] {
+    return grouped(dataPlane).map(({ selectable }) => selectable);
+}
+
+/** Pods of a wave that have not finished and are not on their way out. */
+export function podsInWave(dataPlane: DataPlane, scope: Scope): MeshedPod[] {
+    return grouped(dataPlane)
+        .filter(({ selectable }) => isInWave(scope, selectable, dataPlane.namespaceLabels))
+        .flatMap(({ alive }) => alive);
+}
+
+interface Group {
+    /** The workload; else the pod itself, or what made it. */
+    readonly selectable: Selectable;
+    readonly workload: Workload | undefined;
+    /** At least one. */
+    readonly alive: readonly MeshedPod[];
+}
+
+function grouped(dataPlane: DataPlane): Group[] {
+    const known = new Map(dataPlane.workloads.map((one) => [keyOf(one), one]));
+    return [...groupBy(dataPlane.pods.filter(isAlive), workloadKey)].flatMap(([key, alive]) => {
+        const [first] = alive;
+        const workload = known.get(key);
+        return first ? [{ selectable: workload ?? behind(first), workload, alive }] : [];
+    });
+}
+
+/** What stands behind a pod by name; the pod itself where it is a bare one. */
+export function behind({ namespace, owner, name, labels }: MeshedPod): Selectable {
+    return { namespace, labels, kind: owner?.kind ?? "Pod", name: owner?.name ?? name };
+}
+
 /** `shop/Deployment/web`: namespace first, so that lists read by namespace. */
-export function nameOf(workload: Workload): string {
-    return `${workload.namespace}/${workload.kind}/${workload.name}`;
+export function nameOf(one: Pick<Selectable, "namespace" | "kind" | "name">): string {
+    return `${one.namespace}/${one.kind}/${one.name}`;
 }
 
-function isFinished(pod: MeshedPod): boolean {
-    return pod.phase === "Succeeded" || pod.phase === "Failed";
+/** `Deployment/shop/web`, as workloadKey makes it of a pod. */
+export function keyOf(one: Pick<Selectable, "namespace" | "kind" | "name">): string {
+    return `${one.kind}/${one.namespace}/${one.name}`;
 }
 
-function ownerOf(pod: MeshedPod): string {
-    return pod.owner
-        ? `${pod.owner.kind}/${pod.namespace}/${pod.owner.name}`
-        : `Pod/${pod.namespace}/${pod.name}`;
+/** The canary of Flagger that has to come to rest before this workload is restarted. */
+export function progressingCanary(
+    { namespace, kind, name }: Workload,
+    canaries: readonly Canary[],
+): Canary | undefined {
+    return canaries.find(
+        (one) =>
+            one.namespace === namespace &&
+            one.target.kind === kind &&
+            [one.target.name, `${one.target.name}-primary`].includes(name) &&
+            isProgressing(one),
+    );
+}
+
+function notesOn(
+    workload: Workload,
+    action: WorkloadPlan["action"],
+    canaries: readonly Canary[],
+): string[] {
+    const { namespace, kind, name, manager } = workload;
+    const canary = canaries.find(
+        (one) =>
+            one.namespace === namespace && one.target.kind === kind && one.target.name === name,
+    );
+    const primary = canaries.find(
+        (one) =>
+            one.namespace === namespace &&
+            one.target.kind === kind &&
+            `${one.target.name}-primary` === name,
+    );
+    const progressing = progressingCanary(workload, canaries);
+    return [
+        ...(manager !== undefined && ["restart", "return"].includes(action)
+            ? [`managed by ${manager}, which may take restartedAt off again: one more restart`]
+            : []),
+        ...(canary
+            ? [`target of Flagger's Canary ${canary.name}: a restart begins an analysis`]
+            : []),
+        ...(primary ? [`the primary of Flagger's Canary ${primary.name}`] : []),
+        ...(progressing
+            ? [`waits for Canary ${progressing.name}, which is ${progressing.phase}`]
+            : []),
+    ];
+}
+
+/** Pods that count: those that have finished, or are on their way out, do not. */
+export function isAlive(pod: MeshedPod): boolean {
+    return pod.phase !== "Succeeded" && pod.phase !== "Failed" && !pod.terminating;
+}
+
+function proxiesOf(pods: readonly MeshedPod[]): string[] {
+    return [...new Set(pods.map((pod) => pod.proxy ?? "unknown"))].sort();
 }
 
 function whyNot(
-    pod: MeshedPod,
-    pods: readonly MeshedPod[],
     workload: Workload | undefined,
+    alive: readonly MeshedPod[],
     target: string,
 ): string | undefined {
-    if (!pod.owner) {
-        return "a bare pod: nothing makes it anew when it is deleted";
-    }
-    if (pod.owner.kind === "Job") {
-        return "a Job: its pod keeps its proxy until it has finished";
-    }
+    const stale = alive.filter((pod) => pod.proxy !== target);
+    const owner = alive[0]?.owner;
     if (!workload) {
-        return `pods of a ${pod.owner.kind} are not restarted`;
+        switch (owner?.kind) {
+            case undefined:
+                return "a bare pod: nothing makes it anew when it is deleted";
+            case "Job":
+                return "a Job: its pod keeps its proxy until it has finished";
+            default:
+                return `pods of a ${owner?.kind} are not restarted`;
+        }
     }
     if (workload.manuallyInjected) {
         return "manually injected: the proxy stands in the workload's own template (run linkerd inject again)";
     }
     // Pods of an older template go anyway; what they were pinned to says nothing about those that follow.
-    const pin = pods.find((one) => one.currentRevision && one.pin !== undefined)?.pin;
+    const pin = stale.find((one) => one.currentRevision && one.pin !== undefined)?.pin;
     if (pin !== undefined && pin !== target) {
         return `pinned by config.linkerd.io/proxy-version: ${pin}`;
     }
-    if (workload.strategy === "OnDelete") {
-        return "update strategy OnDelete: delete its pods one by one";
-    }
-    if (workload.partition > 0) {
-        return `update strategy with partition ${workload.partition}: ordinals below it stay`;
+    if (workload.strategy === "OnDelete" && stale.some((pod) => pod.templateChanged)) {
+        return "update strategy OnDelete, and its template has a change that its pods do not have: they would get that as well; delete them to accept it";
     }
     if (workload.paused) {
         return "its rollout is paused: kubectl rollout resume";
@@ -137,6 +242,9 @@ function actionFor(
     stale: readonly MeshedPod[],
     all: readonly MeshedPod[],
 ): Pick<WorkloadPlan, "action" | "restartedAt"> {
+    if (workload.strategy === "OnDelete" || workload.partition > 0) {
+        return { action: "evict" };
+    }
     const currentStale = stale.filter((pod) => pod.currentRevision);
     if (currentStale.length === 0) {
         return { action: "wait" };

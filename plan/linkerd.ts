@@ -186,9 +186,7 @@ export async function planLinkerd(
         version,
         crds,
         change,
-        // A digest may follow the tag; pods are compared by tag.
-        proxy:
-            imageTag(`:${stringAt(values, "proxy.image.version") ?? version.tag}`) ?? version.tag,
+        proxy: proxyTagOf(values, version.tag),
         identity,
         webhooks,
         lines: [
@@ -200,6 +198,12 @@ export async function planLinkerd(
                 : []),
         ],
     };
+}
+
+/** Image tag of the proxy that the control plane with these values gives new pods. */
+export function proxyTagOf(values: unknown, version: string): string {
+    // A digest may follow the tag; pods are compared by tag.
+    return imageTag(`:${stringAt(values, "proxy.image.version") ?? version}`) ?? version;
 }
 
 function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPlan["change"] {

@@ -1,39 +1,90 @@
-import { nameOf, type DataPlanePlan } from "../plan/dataPlane";
+import type { DataPlane } from "../cluster/dataPlane";
+import { blockedBy } from "../plan/budgets";
+import { nameOf, planDataPlane, type DataPlanePlan, type WorkloadPlan } from "../plan/dataPlane";
 import type { LinkerdPlan } from "../plan/linkerd";
+import { scopeOf, type Wave } from "../plan/waves";
 
 /** Workloads that are listed one by one; more are counted. */
 const MOST_WORKLOADS = 40;
 
 /** A wave runs once for each target; what became stale since then waits for the next, or for this command. */
 const UNCHANGED =
-    "  the version line did not change: unless command `rest` is listed as replaced, these wait; to restart them now, pulumi up --replace with the URN of `rest` (pulumi stack --show-urns)";
+    "  the version line did not change: unless its wave is listed as replaced, a stale workload waits; to restart it now: npm run rollout -- --help";
 
 /**
  * What preview and update say before the engine's own list of changes. `dataPlane` is a reason, as text, where the
  * data plane could not be read.
  */
-export function previewLines(plan: LinkerdPlan, dataPlane: DataPlanePlan | string): string[] {
+export function previewLines(
+    plan: LinkerdPlan,
+    dataPlane: DataPlane | string,
+    waves: readonly Wave[],
+): string[] {
     if (typeof dataPlane === "string") {
         return [...plan.lines, `data plane: unknown: ${dataPlane}`];
     }
-    const { workloads, unrestartable, pods, current, target } = dataPlane;
-    if (pods === 0) {
+    const all = planDataPlane(dataPlane, plan.proxy);
+    if (all.pods === 0) {
         return [...plan.lines, "data plane: no meshed pods"];
     }
-    const shown = workloads.slice(0, MOST_WORKLOADS);
-    const rest = workloads.length - shown.length;
     return [
         ...plan.lines,
-        `data plane: ${current} of ${pods} pods run ${target}; ${workloads.length} workloads to restart`,
-        ...(plan.change === "none" && workloads.length > 0 ? [UNCHANGED] : []),
-        ...shown.map(
-            ({ workload, from, pods: count }) =>
-                `  ${nameOf(workload)}: ${count} pods, proxy ${from.join(", ")} -> ${target}${workload.namespace === "linkerd-viz" ? " (by the viz release)" : ""}`,
+        `data plane: ${all.current} of ${all.pods} pods run ${plan.proxy}; ${all.workloads.length} workloads to restart`,
+        ...(plan.change === "none" && all.workloads.length > 0 ? [UNCHANGED] : []),
+        ...waves.flatMap((wave) =>
+            waveLines(
+                wave,
+                planDataPlane(dataPlane, plan.proxy, scopeOf(waves, wave.name)),
+                dataPlane,
+            ),
         ),
+    ];
+}
+
+/** What a wave will do, workload by workload. */
+export function waveLines(wave: Wave, plan: DataPlanePlan, dataPlane: DataPlane): string[] {
+    const { workloads, unrestartable, pods, target } = plan;
+    const shown = workloads.slice(0, MOST_WORKLOADS);
+    const rest = workloads.length - shown.length;
+    const toGo = workloads.reduce((sum, one) => sum + one.pods, 0);
+    const atLeast =
+        wave.pace === "unlimited" || toGo === 0
+            ? ""
+            : `, about ${Math.ceil(toGo / wave.pace)} min at ${wave.pace} pods a minute`;
+    const heading =
+        pods === 0
+            ? `wave ${wave.name}: has no meshed pods`
+            : `wave ${wave.name}: ${workloads.length} workloads, ${toGo} pods to restart${atLeast}`;
+    const skipped = wave.jobs === "skip" ? ["Job"] : [];
+    return [
+        heading,
+        ...shown.flatMap((one) => workloadLines(one, target, wave, dataPlane)),
         ...(rest > 0 ? [`  and ${rest} workloads more`] : []),
-        ...unrestartable.map(
-            (one) =>
-                `  stays stale: ${one.namespace}/${one.what} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
-        ),
+        ...unrestartable
+            .filter((one) => !skipped.includes(one.kind))
+            .map(
+                (one) =>
+                    `  stays stale: ${nameOf(one)} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
+            ),
+    ];
+}
+
+function workloadLines(
+    { workload, from, pods, notes, action }: WorkloadPlan,
+    target: string,
+    wave: Wave,
+    { budgets }: DataPlane,
+): string[] {
+    const byViz = workload.namespace === "linkerd-viz" ? " (by the viz release)" : "";
+    const blocked =
+        wave.disruptionBudgets === "respect" && action === "restart"
+            ? blockedBy(workload, budgets)
+            : undefined;
+    return [
+        `  ${nameOf(workload)}: ${pods} pods, proxy ${from.join(", ")} -> ${target}${byViz}`,
+        ...notes.map((note) => `    ${note}`),
+        ...(blocked
+            ? [`    blocked ${blocked.forever ? "for ever" : "now"}: ${blocked.reason}`]
+            : []),
     ];
 }

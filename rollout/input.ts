@@ -1,5 +1,6 @@
 import { text } from "node:stream/consumers";
 import { z } from "zod";
+import { selectors, waveSettings, type MetricsSettings } from "../plan/waves";
 
 const cluster = z.strictObject({
     kubeconfig: z.string().optional(),
@@ -16,19 +17,55 @@ export const establishedInput = z.strictObject({
 
 export type EstablishedInput = z.infer<typeof establishedInput>;
 
-/** What a wave's commands read on stdin: JSON, without credentials. */
-export const waveInput = z.strictObject({
-    /** Name of the wave. */
+const target = z.strictObject({
+    /** `edge-24.7.5`, of the control plane. */
+    version: z.string(),
+    /** Image tag of the proxy that new pods must get. */
+    proxy: z.string(),
+});
+
+const scope = z.strictObject({
     wave: z.string(),
-    target: z.strictObject({
-        /** `edge-24.7.5`, of the control plane. */
-        version: z.string(),
-        /** Image tag of the proxy that new pods must get. */
-        proxy: z.string(),
-    }),
+    select: selectors,
+    others: z.record(z.string(), selectors),
+});
+
+/** Metrics of one wave, as they were before the upgrade, by the rule's name. */
+const recorded = z.strictObject({
+    values: z.record(z.string(), z.number()),
+    /** Why there is no value. */
+    problems: z.record(z.string(), z.string()),
+});
+
+/** What `baseline` prints: how it was before the upgrade. */
+export const baseline = z.strictObject({
+    /** Version of the control plane then; absent where there was none. */
+    from: z.string().optional(),
+    /** When that was: ISO 8601. */
+    at: z.string(),
+    /** By the wave's entries as JSON: a wave that is renamed keeps what was recorded for it. */
+    metrics: z.record(z.string(), recorded),
+});
+
+export type Baseline = z.infer<typeof baseline>;
+
+/** What `baseline` reads on stdin. */
+export const baselineInput = z.strictObject({
     cluster,
-    /** How long a workload may go without progress. */
-    timeoutSeconds: z.number().positive(),
+    waves: z.array(z.strictObject({ scope, metrics: z.custom<MetricsSettings>() })),
+});
+
+export type BaselineInput = z.infer<typeof baselineInput>;
+
+/** What a wave's command reads on stdin: JSON, without credentials. */
+export const waveInput = z.strictObject({
+    target,
+    cluster,
+    scope,
+    settings: waveSettings,
+    /** Write each event to `.rollout/<wave>.events.jsonl`. */
+    events: z.boolean(),
+    baseline,
 });
 
 export type WaveInput = z.infer<typeof waveInput>;

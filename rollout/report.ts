@@ -1,4 +1,4 @@
-import type { Unrestartable, WorkloadPlan } from "../plan/dataPlane";
+import { nameOf, type Unrestartable, type WorkloadPlan } from "../plan/dataPlane";
 
 /** What became of one workload. */
 export interface WorkloadResult {
@@ -8,9 +8,20 @@ export interface WorkloadResult {
     /** Proxy versions before. */
     readonly from: readonly string[];
     readonly pods: number;
+    /** `gone`: deleted meanwhile. `current`: its pods were new before its turn came. */
+    readonly result: "done" | "failed" | "gone" | "current";
     readonly seconds: number;
     /** Why it failed; absent on success. */
     readonly failure?: string;
+}
+
+/** What became of one pod. */
+export interface PodVerdict {
+    /** `shop/web-7d9f-abcde`. */
+    readonly pod: string;
+    readonly proxy: string;
+    /** `current`, or why it is not: `stale: a bare pod: ...`. */
+    readonly verdict: string;
 }
 
 /** What a wave did; as JSON a stack output. */
@@ -59,7 +70,7 @@ export function tableLines(report: WaveReport): string[] {
         one.from.join(", "),
         report.target,
         `${one.seconds} s`,
-        one.failure === undefined ? "ok" : "FAILED",
+        one.failure === undefined ? one.result : "FAILED",
     ]);
     const header = ["workload", "action", "from", "to", "took", "result"];
     const widths = header.map((title, column) =>
@@ -74,7 +85,7 @@ export function tableLines(report: WaveReport): string[] {
         ...(rows.length > 0 ? [line(header), ...rows.map(line)] : []),
         ...report.unrestartable.map(
             (one) =>
-                `not restarted: ${one.namespace}/${one.what} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
+                `not restarted: ${nameOf(one)} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
         ),
     ];
 }
@@ -82,4 +93,17 @@ export function tableLines(report: WaveReport): string[] {
 /** The closing line of a wave. */
 export function summaryLine(report: WaveReport): string {
     return `wave ${report.wave}: ${report.current} of ${report.pods} pods run ${report.target} after ${report.seconds} s`;
+}
+
+const MOST_FAILURES = 20;
+
+/** What a wave that failed tells: why, what is untouched, and the next step. `path`: of the whole report. */
+export function failureLines({ wave, failures }: WaveReport, path: string): string[] {
+    const left = failures.length - MOST_FAILURES;
+    return [
+        `wave ${wave} failed; other workloads and later waves stay as they are (${path}):`,
+        ...failures.slice(0, MOST_FAILURES).map((failure) => `  ${failure}`),
+        ...(left > 0 ? [`  and ${left} more`] : []),
+        "next: mend what is named, then `pulumi up` goes on at this wave; or revert linkerdVersion and `pulumi up`",
+    ];
 }

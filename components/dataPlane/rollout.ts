@@ -1,62 +1,105 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { scopeOf, type Rollout } from "../../plan/waves";
+import {
+    baseline as baselineSchema,
+    type BaselineInput,
+    type WaveInput,
+} from "../../rollout/input";
 import { programCommand } from "../programCommand";
-import type { WaveInput } from "../../rollout/input";
+
+export interface BaselineArgs {
+    readonly rollout: Rollout;
+    readonly target: WaveInput["target"];
+    readonly cluster: WaveInput["cluster"];
+}
+
+/**
+ * Records, once for each target and before anything changes, how it was: the control plane's version and the metrics
+ * that gates compare with. Its stdout is rollout/input.ts's Baseline as JSON.
+ */
+export function declareBaseline({ rollout, target, cluster }: BaselineArgs) {
+    const waves = rollout.waves.flatMap(({ name, gates }) =>
+        gates.metrics ? [{ scope: scopeOf(rollout.waves, name), metrics: gates.metrics }] : [],
+    );
+    return new command.local.Command("baseline", {
+        ...programCommand,
+        create: "rollout/baseline.ts",
+        stdin: JSON.stringify({ cluster, waves } satisfies BaselineInput),
+        triggers: [target.version, target.proxy],
+    });
+}
 
 export interface DataPlaneRolloutArgs {
-    /** Name of the wave; its resources are `<wave>-begin`, `<wave>-checks` and `<wave>`. */
-    readonly wave: string;
-    /** What decides whether the wave runs again: the version that new pods get. */
+    readonly rollout: Rollout;
+    /** What decides whether the waves run again: the version that new pods get. */
     readonly target: WaveInput["target"];
-    /** How to reach the cluster and how long to wait; changing it runs nothing. */
+    /** How to reach the cluster; changing it runs nothing. */
     readonly cluster: WaveInput["cluster"];
-    readonly timeoutSeconds: number;
-    /** What has to be in place before the wave's checks. */
+    readonly baseline: command.local.Command;
+    /** What has to be in place before the first wave. */
     readonly after: readonly pulumi.Resource[];
 }
 
 /**
- * One wave of the data plane, as three commands. `<wave>-begin` prints a fresh id for each target and depends on
- * nothing, so that it runs however early an update fails; `<wave>-checks` refuses where the control plane does not
- * serve the target; `<wave>` restarts what is stale and verifies it. The id is a trigger of both: with one resource
- * alone, an update that fails leaves old triggers in the state, which match again after a revert, and mixed proxies
- * stay behind.
+ * The waves of the data plane, one after the other, each as two commands. `<wave>-begin` prints a fresh id for each
+ * target and depends on nothing, so that it runs however early an update fails; `<wave>` asks the control plane, restarts
+ * what is stale, verifies it and passes its gates. The id is a trigger of the wave: with one resource alone, an update
+ * that fails leaves old triggers in the state, which match again after a revert, and mixed proxies stay behind.
+ * Pace, limits and gates are no triggers: changing them runs nothing.
  */
 export class DataPlaneRollout extends pulumi.ComponentResource {
-    /** The wave's report as JSON text; see rollout/report.ts. */
-    readonly report: pulumi.Output<string>;
+    /** The report of each wave as JSON text, by wave; see rollout/report.ts. */
+    readonly reports: Readonly<Record<string, pulumi.Output<string>>>;
 
     constructor(name: string, args: DataPlaneRolloutArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:dataPlane:DataPlaneRollout", name, {}, opts);
-        const { wave, target, cluster, timeoutSeconds, after } = args;
-        const stdin = JSON.stringify({ wave, target, cluster, timeoutSeconds } satisfies WaveInput);
-        const triggers = [target.version, target.proxy];
-        const begin = new command.local.Command(
-            `${wave}-begin`,
-            { ...programCommand, create: "rollout/begin.ts", triggers },
-            { parent: this },
-        );
-        const checks = new command.local.Command(
-            `${wave}-checks`,
-            {
-                ...programCommand,
-                stdin,
-                create: "rollout/checks.ts",
-                triggers: [...triggers, begin.stdout],
-            },
-            { parent: this, dependsOn: [begin, ...after] },
-        );
-        const restart = new command.local.Command(
-            wave,
-            {
-                ...programCommand,
-                stdin,
-                create: "rollout/wave.ts",
-                triggers: [...triggers, begin.stdout],
-            },
-            { parent: this, dependsOn: checks },
-        );
-        this.report = restart.stdout;
-        this.registerOutputs({ report: this.report });
+        const { rollout, target, cluster, baseline, after } = args;
+        const reports: Record<string, pulumi.Output<string>> = {};
+        let before: readonly pulumi.Resource[] = after;
+        for (const { name: wave, select: _, ...settings } of rollout.waves) {
+            const begin = new command.local.Command(
+                `${wave}-begin`,
+                {
+                    ...programCommand,
+                    create: "rollout/begin.ts",
+                    triggers: [target.version, target.proxy],
+                },
+                { parent: this },
+            );
+            const scope = scopeOf(rollout.waves, wave);
+            const stdin = baseline.stdout.apply((text) =>
+                JSON.stringify({
+                    target,
+                    cluster,
+                    scope,
+                    settings,
+                    events: rollout.events,
+                    baseline: baselineSchema.parse(JSON.parse(text)),
+                } satisfies WaveInput),
+            );
+            const restart = new command.local.Command(
+                wave,
+                {
+                    ...programCommand,
+                    create: "rollout/wave.ts",
+                    stdin,
+                    triggers: [
+                        target.version,
+                        target.proxy,
+                        begin.stdout,
+                        // Who belongs to it; not the other waves' names.
+                        JSON.stringify(
+                            scope.select.length > 0 ? scope.select : Object.values(scope.others),
+                        ),
+                    ],
+                },
+                { parent: this, dependsOn: [begin, ...before] },
+            );
+            reports[wave] = restart.stdout;
+            before = [restart];
+        }
+        this.reports = reports;
+        this.registerOutputs({ reports });
     }
 }

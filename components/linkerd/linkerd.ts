@@ -1,13 +1,13 @@
 import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
 import type { LocatedChart } from "../../charts/source";
 import type { Connection } from "../../cluster/connection";
 import type { Config } from "../../config";
-import { milliseconds } from "../../plan/durations";
 import type { LinkerdPlan } from "../../plan/linkerd";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
 import { checkDeclared } from "../check";
-import { DataPlaneRollout } from "../dataPlane/rollout";
+import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
 import { collectDeclared } from "../declared";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
@@ -43,6 +43,9 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         upsertExistingObjects: true,
     });
 
+    const target = { version: plan.version.tag, proxy: plan.proxy };
+    const { rollout } = config;
+    const baseline = declareBaseline({ rollout, target, cluster: address });
     const crds = new LinkerdCrds(
         "linkerd-crds",
         {
@@ -52,7 +55,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             cluster: address,
             stack,
         },
-        { provider },
+        { provider, dependsOn: baseline },
     );
     const controlPlane = new LinkerdControlPlane(
         "linkerd-control-plane",
@@ -83,19 +86,24 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
               { provider, dependsOn: controlPlane },
           )
         : undefined;
-    const rollout = new DataPlaneRollout("data-plane", {
-        wave: "rest",
-        target: { version: plan.version.tag, proxy: plan.proxy },
+    const dataPlane = new DataPlaneRollout("data-plane", {
+        rollout,
+        target,
         cluster: address,
-        timeoutSeconds: milliseconds(config.rollout.timeout) / 1000,
+        baseline,
         after: [crds, controlPlane, ...(viz ? [viz] : [])],
     });
+    const reports = pulumi.output(dataPlane.reports);
     return {
         linkerdVersion: plan.version.tag,
         crdVersion: plan.crds.tag,
         webhookCertificatesUntil: firstExpiry(plan.webhooks),
-        rollout: rollout.report.apply((report) => JSON.parse(report) as unknown),
-        declaredObjects: checkDeclared(connection, declared, rollout.report, viz?.release),
+        rollout: reports.apply((texts) =>
+            Object.fromEntries(
+                Object.entries(texts).map(([wave, text]) => [wave, JSON.parse(text) as unknown]),
+            ),
+        ),
+        declaredObjects: checkDeclared(connection, declared, reports, viz?.release),
     };
 }
 

@@ -1,6 +1,6 @@
 import * as k8s from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RESTARTED_AT } from "../../cluster/dataPlane";
+import { RESTARTED_AT } from "../../cluster/pods";
 import { waitForSample } from "../../embedded/sampleApplication";
 import { mint } from "../../plan/certificates";
 import { NEW, OLD, startJourney, type Journey } from "./support/journey";

@@ -2,6 +2,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { KubeApi } from "../../../cluster/api";
 import { connect, type Connection } from "../../../cluster/connection";
 import { observeDataPlane } from "../../../cluster/dataPlane";
 import { startCluster, type EmbeddedCluster } from "../../../embedded/cluster";
@@ -53,7 +54,7 @@ export async function startJourney(
         cluster,
         directory,
         linkerdVersion: options.linkerdVersion ?? OLD,
-        config: { rollout: { timeout: "20s" }, ...options.config },
+        config: { rollout: { timeout: "20s", soak: "0s" }, ...options.config },
     });
     console.log(
         `${name}: cluster and stack in ${Math.round((Date.now() - started) / 1000)} s; stand-ins: ${stack.standIns.join(", ") || "none"}`,
@@ -108,7 +109,7 @@ export async function startJourney(
 }
 
 async function proxies(connection: Connection): Promise<Record<string, string>> {
-    const { pods } = await observeDataPlane(connection);
+    const { pods } = await observeDataPlane(new KubeApi(connection));
     const all = await connection.core.listPodForAllNamespaces();
     const result: Record<string, string> = {};
     for (const pod of all.items) {

@@ -1,0 +1,91 @@
+import type { V1ObjectMeta, V1Pod } from "@kubernetes/client-node";
+import { imageTag } from "../plan/images";
+import { podReason } from "./podReason";
+
+/** Name of the sidecar, as container or as native sidecar (an init container). */
+export const PROXY_CONTAINER = "linkerd-proxy";
+export const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
+/** Pins the proxy of a pod, or of a namespace. */
+export const PIN = "config.linkerd.io/proxy-version";
+
+/** What a pod belongs to: a restartable workload, or something else by kind and name. */
+export interface Owner {
+    readonly kind: string;
+    readonly name: string;
+}
+
+/** What a meshed pod itself says; the little of it that a rollout looks at. */
+export interface PodRecord {
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: string;
+    readonly phase: string;
+    readonly ready: boolean;
+    /** Since when it is ready, in ms since the epoch; undefined where it is not. */
+    readonly readySince: number | undefined;
+    readonly createdAt: number;
+    readonly terminating: boolean;
+    /** Restarts of all containers together. */
+    readonly restarts: number;
+    /** Why it is not ready; undefined for a ready pod. */
+    readonly trouble: string | undefined;
+    /** Image tag of its proxy, the version that it runs; undefined where the image has none. */
+    readonly proxy: string | undefined;
+    /** Its controller: a ReplicaSet, a StatefulSet, a Job ...; undefined for a bare pod. */
+    readonly controller: Owner | undefined;
+    /** Label of its revision: pod-template-hash or controller-revision-hash. */
+    readonly hash: string | undefined;
+    /** Its own annotation `config.linkerd.io/proxy-version`. */
+    readonly pin: string | undefined;
+    /** `kubectl.kubernetes.io/restartedAt` of the template that made it. */
+    readonly restartedAt: string | undefined;
+    /** Only where no workload stands behind it: a wave selects it by these. */
+    readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Undefined for a pod without a proxy. */
+export function podRecord(pod: V1Pod): PodRecord | undefined {
+    const proxy = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
+        (container) => container.name === PROXY_CONTAINER,
+    );
+    if (!proxy) {
+        return undefined;
+    }
+    const { metadata, status } = pod;
+    const controller = controllerOf(metadata);
+    const ready = status?.conditions?.find((one) => one.type === "Ready" && one.status === "True");
+    return {
+        namespace: metadata?.namespace ?? "",
+        name: metadata?.name ?? "",
+        uid: metadata?.uid ?? "",
+        phase: status?.phase ?? "Unknown",
+        ready: ready !== undefined,
+        readySince: ready && timeOf(ready.lastTransitionTime),
+        createdAt: timeOf(metadata?.creationTimestamp),
+        terminating: metadata?.deletionTimestamp !== undefined,
+        restarts: [
+            ...(status?.containerStatuses ?? []),
+            ...(status?.initContainerStatuses ?? []),
+        ].reduce((sum, one) => sum + one.restartCount, 0),
+        trouble: ready ? undefined : podReason(pod),
+        proxy: imageTag(proxy.image ?? ""),
+        controller,
+        hash:
+            metadata?.labels?.["controller-revision-hash"] ??
+            metadata?.labels?.["pod-template-hash"] ??
+            metadata?.labels?.["rollouts-pod-template-hash"],
+        pin: metadata?.annotations?.[PIN],
+        restartedAt: metadata?.annotations?.[RESTARTED_AT],
+        labels: controller && controller.kind !== "Job" ? {} : { ...metadata?.labels },
+    };
+}
+
+export function controllerOf(metadata: V1ObjectMeta | undefined): Owner | undefined {
+    const owner = metadata?.ownerReferences?.find((one) => one.controller);
+    return owner && { kind: owner.kind, name: owner.name };
+}
+
+/** In JSON as it comes from the API server a time is text, in the client's models a Date. */
+function timeOf(time: Date | undefined): number {
+    return time === undefined ? 0 : new Date(time).getTime();
+}

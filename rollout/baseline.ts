@@ -1,0 +1,51 @@
+// How it is before the upgrade: the control plane's version and each wave's metrics. With the Prometheus of viz this is the
+// last chance to see them: its upgrade empties it.
+import { parse } from "yaml";
+import { KubeApi } from "../cluster/api";
+import { connect, found, reasonOf } from "../cluster/connection";
+import { observeDataPlane } from "../cluster/dataPlane";
+import { planDataPlane } from "../plan/dataPlane";
+import { metricsGateOf } from "./gates/gates";
+import { recordMetrics } from "./gates/metrics";
+import { baselineInput, readInput, type Baseline } from "./input";
+import { recordKey } from "./runWave";
+
+async function main(): Promise<void> {
+    const input = await readInput(baselineInput);
+    const connection = await connect(input.cluster);
+    const config = await found(
+        connection.core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" }),
+    );
+    const values = parse(config?.data?.["values"] ?? "") as { linkerdVersion?: string } | null;
+    const from = values?.linkerdVersion;
+    const metrics: Baseline["metrics"] = {};
+    if (input.waves.length > 0 && from !== undefined) {
+        const api = new KubeApi(connection);
+        const dataPlane = await observeDataPlane(api).finally(() => api.close());
+        for (const { scope, metrics: settings } of input.waves) {
+            const { namespaces } = planDataPlane(dataPlane, from, scope);
+            if (settings && namespaces.length > 0) {
+                const gate = metricsGateOf(settings);
+                const recorded = await recordMetrics(connection, gate, namespaces);
+                metrics[recordKey(scope)] = recorded;
+                for (const [rule, value] of Object.entries(recorded.values)) {
+                    process.stderr.write(`wave ${scope.wave}: ${rule} is ${value}\n`);
+                }
+                for (const [rule, problem] of Object.entries(recorded.problems)) {
+                    process.stderr.write(`wave ${scope.wave}: ${rule} is unknown: ${problem}\n`);
+                }
+            }
+        }
+    }
+    const baseline: Baseline = {
+        ...(from === undefined ? {} : { from }),
+        at: new Date().toISOString(),
+        metrics,
+    };
+    process.stdout.write(JSON.stringify(baseline));
+}
+
+main().catch((error: unknown) => {
+    process.stderr.write(`${reasonOf(error)}\n`);
+    process.exitCode = 1;
+});

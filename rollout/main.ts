@@ -1,0 +1,144 @@
+// The rollout program from a shell: `npm run rollout -- --help`.
+import { parse } from "yaml";
+import { KubeApi } from "../cluster/api";
+import { ClusterError, connect, found, readClusterUid, reasonOf } from "../cluster/connection";
+import { observeDataPlane } from "../cluster/dataPlane";
+import { planDataPlane } from "../plan/dataPlane";
+import { formatFaults, RefusedError } from "../plan/faults";
+import { proxyTagOf } from "../plan/linkerd";
+import { scopeOf } from "../plan/waves";
+import { waveLines } from "../report/preview";
+import { toLog, type Emit, type RolloutEvent } from "./events";
+import type { WaveInput } from "./input";
+import { eventLine, keepReport } from "./keep";
+import { HELP, readOptions, type Options } from "./options";
+import { failureLines, summaryLine, tableLines } from "./report";
+import { refusalText, runWave } from "./runWave";
+
+const INTERRUPTED = 130;
+
+async function main(): Promise<number> {
+    const options = await readOptions(process.argv.slice(2));
+    if (!options) {
+        process.stdout.write(HELP);
+        return 0;
+    }
+    const { kubeconfig, context } = options;
+    const address = { context, ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+    const clusterUid = options.clusterUid ?? (await readClusterUid(address));
+    const cluster = { ...address, clusterUid };
+    const connection = await connect(cluster);
+    const target = await targetOf(options, connection.core);
+    if (options.plan) {
+        await showPlan(options, target.proxy, new KubeApi(connection));
+        return 0;
+    }
+    const say = (line: string) => void process.stderr.write(`${line}\n`);
+    const lines = toLog(say);
+    const rolling = new Set<string>();
+    const emit: Emit = (event) => {
+        follow(event, rolling);
+        lines(event);
+        if (options.json) {
+            process.stdout.write(eventLine(event));
+        }
+    };
+    const stop = new AbortController();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        process.on(signal, () => {
+            say(
+                `${signal}: nothing new is begun; ${rolling.size} workloads roll on${rolling.size > 0 ? `: ${[...rolling].join(", ")}` : ""}`,
+            );
+            if (stop.signal.aborted) {
+                process.exit(INTERRUPTED);
+            }
+            say("waiting for them; Ctrl-C again leaves them to the cluster");
+            stop.abort();
+        });
+    }
+    const { rollout, only, json } = options;
+    const baseline = { at: new Date().toISOString(), metrics: {} };
+    for (const { name: wave, select: _, ...settings } of rollout.waves) {
+        if (only.length > 0 && !only.includes(wave)) {
+            continue;
+        }
+        const scope = scopeOf(rollout.waves, wave);
+        const input: WaveInput = { target, cluster, scope, settings, events: false, baseline };
+        try {
+            const outcome = await runWave(input, connection, emit, stop.signal);
+            const { report } = outcome;
+            const path = await keepReport(outcome);
+            tableLines(report).forEach(say);
+            say(summaryLine(report));
+            if (json) {
+                process.stdout.write(eventLine({ type: "report", ...report }));
+            }
+            if (report.failures.length > 0) {
+                failureLines(report, path).forEach(say);
+                return stop.signal.aborted ? INTERRUPTED : 1;
+            }
+        } catch (error) {
+            if (!(error instanceof RefusedError)) {
+                throw error;
+            }
+            say(refusalText(wave, error));
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/** What new pods get: as asked for, else what the control plane says. */
+async function targetOf(
+    { version, proxy }: Options,
+    core: Awaited<ReturnType<typeof connect>>["core"],
+): Promise<WaveInput["target"]> {
+    const config = await found(
+        core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" }),
+    );
+    const values: unknown = parse(config?.data?.["values"] ?? "");
+    const live = (values as { linkerdVersion?: string } | null)?.linkerdVersion;
+    if (live === undefined) {
+        throw new RefusedError([
+            {
+                subject: "ConfigMap linkerd/linkerd-config",
+                value: "missing",
+                rule: "there must be a control plane, whose injector gives new pods their proxy",
+                next: "pulumi up",
+            },
+        ]);
+    }
+    return { version: version ?? live, proxy: proxy ?? proxyTagOf(values, version ?? live) };
+}
+
+async function showPlan({ rollout, only }: Options, proxy: string, api: KubeApi): Promise<void> {
+    const dataPlane = await observeDataPlane(api).finally(() => api.close());
+    for (const wave of rollout.waves) {
+        if (only.length === 0 || only.includes(wave.name)) {
+            const plan = planDataPlane(dataPlane, proxy, scopeOf(rollout.waves, wave.name));
+            waveLines(wave, plan, dataPlane).forEach((line) => process.stdout.write(`${line}\n`));
+        }
+    }
+}
+
+function follow(event: RolloutEvent, rolling: Set<string>): void {
+    if (event.type === "workload" && event.state === "started") {
+        rolling.add(event.workload);
+    } else if (event.type === "workload" && ["done", "gone", "failed"].includes(event.state)) {
+        rolling.delete(event.workload);
+    }
+}
+
+main().then(
+    (code) => (process.exitCode = code),
+    (error: unknown) => {
+        const text =
+            error instanceof RefusedError
+                ? error.message
+                : error instanceof ClusterError
+                  ? formatFaults([error])
+                  : reasonOf(error);
+        process.stderr.write(`${text}\n`);
+        process.exitCode = 1;
+    },
+);
