@@ -222,12 +222,15 @@ export class DataPlaneIndex {
         if (set) {
             return set.owner ?? controller;
         }
-        // Two watches do not keep step: the pod may come before its ReplicaSet, which is named after its Deployment.
+        // Two watches do not keep step: the pod may come before its ReplicaSet, which is named after its owner.
         const name = controller.name.slice(0, -`-${hash}`.length);
-        return controller.name.endsWith(`-${hash}`) &&
-            this.collections.deployments.has(`${namespace}/${name}`)
-            ? { kind: "Deployment", name }
-            : controller;
+        const key = `${namespace}/${name}`;
+        const kind = this.collections.deployments.has(key)
+            ? "Deployment"
+            : this.collections.rollouts.has(key)
+              ? "Rollout"
+              : undefined;
+        return kind && controller.name.endsWith(`-${hash}`) ? { kind, name } : controller;
     }
 
     meshedPod(pod: PodRecord): MeshedPod {

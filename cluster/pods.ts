@@ -8,6 +8,9 @@ export const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
 /** Pins the proxy of a pod, or of a namespace. */
 export const PIN = "config.linkerd.io/proxy-version";
 
+/** Controllers of pods whose workload has labels of its own. */
+const OF_WORKLOADS = new Set(["ReplicaSet", "StatefulSet", "DaemonSet"]);
+
 /** What a pod belongs to: a restartable workload, or something else by kind and name. */
 export interface Owner {
     readonly kind: string;
@@ -39,7 +42,7 @@ export interface PodRecord {
     readonly pin: string | undefined;
     /** `kubectl.kubernetes.io/restartedAt` of the template that made it. */
     readonly restartedAt: string | undefined;
-    /** Only where no workload stands behind it: a wave selects it by these. */
+    /** Only where no restartable workload stands behind it (a Job, a bare pod): a wave selects it by these. */
     readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -76,7 +79,7 @@ export function podRecord(pod: V1Pod): PodRecord | undefined {
             metadata?.labels?.["rollouts-pod-template-hash"],
         pin: metadata?.annotations?.[PIN],
         restartedAt: metadata?.annotations?.[RESTARTED_AT],
-        labels: controller && controller.kind !== "Job" ? {} : { ...metadata?.labels },
+        labels: OF_WORKLOADS.has(controller?.kind ?? "") ? {} : { ...metadata?.labels },
     };
 }
 

@@ -1,11 +1,24 @@
 import type { Budget } from "../cluster/budgets";
 import type { WorkloadRecord } from "../cluster/workloads";
 
+/** Whether a budget has to be asked beforehand: what rolls already is not stopped, and an eviction asks for itself. */
+export function asksBudgets({
+    action,
+    workload,
+}: {
+    readonly action: string;
+    readonly workload: Pick<WorkloadRecord, "kind">;
+}): boolean {
+    return action === "restart" && workload.kind !== "Rollout";
+}
+
 /** A budget that does not let a workload roll now. */
 export interface Blocked {
     readonly budget: Budget;
     /** Never as long as workload and budget stay as they are, however healthy its pods. */
     readonly forever: boolean;
+    /** Pods that it allows to go down when all are healthy. */
+    readonly most: number;
     readonly reason: string;
 }
 
@@ -23,19 +36,22 @@ export function budgetsOf(
  * already may take down under the same budget, by its `namespace/name`.
  */
 export function blockedBy(
-    workload: Pick<WorkloadRecord, "namespace" | "podLabels" | "maxUnavailable" | "strategy">,
+    workload: Pick<WorkloadRecord, "namespace" | "podLabels" | "maxUnavailable">,
     budgets: Iterable<Budget>,
     reserved: ReadonlyMap<string, number> = new Map(),
 ): Blocked | undefined {
     const down = workload.maxUnavailable;
     for (const budget of down === 0 ? [] : budgetsOf(workload, budgets)) {
         const name = `${budget.namespace}/${budget.name}`;
-        const forever = budget.expected - budget.desired < down;
+        const most = Math.max(0, budget.expected - budget.desired);
+        // Without expected pods its controller has not looked at it yet.
+        const forever = budget.expected > 0 && most < down;
         // A pod that is down already counts twice, as reserved and as not healthy: late is safer than early.
         if (forever || budget.allowed - (reserved.get(name) ?? 0) < down) {
             return {
                 budget,
                 forever,
+                most,
                 reason: `PodDisruptionBudget ${name} allows ${budget.allowed} of its ${budget.expected} pods to go down (${budget.healthy} healthy, ${budget.desired} needed); a restart takes down ${down} at a time`,
             };
         }

@@ -1,7 +1,9 @@
+import type { Budget } from "../cluster/budgets";
 import { isProgressing, type Canary } from "../cluster/canaries";
 import { workloadKey, type DataPlane, type MeshedPod, type Workload } from "../cluster/dataPlane";
+import { blockedBy } from "./budgets";
 import type { Fault } from "./faults";
-import { isInWave, type Scope, type Selectable } from "./waves";
+import { isInWave, type Scope, type Selectable, type WaveSettings } from "./waves";
 
 /** What a wave does with one workload. */
 export interface WorkloadPlan {
@@ -9,9 +11,12 @@ export interface WorkloadPlan {
     /**
      * `restart`: new pods from the same template. `wait`: an earlier run restarted it, its pods are still
      * coming. `return`: an earlier restart got stuck half-way and the revision before it runs the target.
-     * `evict`: stale pods go one by one, because the workload's own strategy does not replace them.
+     * `evict`: stale pods go a few at a time, because the workload's own strategy does not replace them, or would
+     * take down more at a time than a budget ever allows.
      */
     readonly action: "restart" | "wait" | "return" | "evict";
+    /** For `evict`: pods that go at a time. */
+    readonly atOnce?: number;
     /** For `return`: restartedAt of the revision to go back to; undefined: it has none. */
     readonly restartedAt?: string | undefined;
     /** Proxy versions that its stale pods run now, sorted. */
@@ -45,6 +50,9 @@ export interface DataPlanePlan {
     readonly current: number;
 }
 
+/** What else decides about a workload: the canaries, and the budgets that are to be respected. */
+export type Surroundings = Pick<DataPlane, "canaries" | "budgets">;
+
 /** Which workloads run a proxy other than `target` (an image tag) and what can be done about each. */
 export function planDataPlane(dataPlane: DataPlane, target: string, scope?: Scope): DataPlanePlan {
     const workloads: WorkloadPlan[] = [];
@@ -61,7 +69,7 @@ export function planDataPlane(dataPlane: DataPlane, target: string, scope?: Scop
         namespaces.add(namespace);
         count += alive.length;
         current += alive.length - stale.length;
-        const plan = workload && planWorkload(workload, alive, target, dataPlane.canaries);
+        const plan = workload && planWorkload(workload, alive, target, dataPlane);
         if (plan) {
             workloads.push(plan);
             continue;
@@ -82,26 +90,34 @@ export function planDataPlane(dataPlane: DataPlane, target: string, scope?: Scop
     };
 }
 
+/** The data plane without its budgets, where they are not to be respected. */
+export function withBudgets(
+    dataPlane: DataPlane,
+    { disruptionBudgets }: Pick<WaveSettings, "disruptionBudgets">,
+): DataPlane {
+    return disruptionBudgets === "respect" ? dataPlane : { ...dataPlane, budgets: [] };
+}
+
 /** What is to be done about one workload; undefined where nothing is stale, or nothing can be done. */
 export function planWorkload(
     workload: Workload,
     pods: readonly MeshedPod[],
     target: string,
-    canaries: readonly Canary[],
+    { canaries, budgets }: Surroundings,
 ): WorkloadPlan | undefined {
     const alive = pods.filter(isAlive);
     const stale = alive.filter((pod) => pod.proxy !== target);
     if (stale.length === 0 || whyNot(workload, alive, target) !== undefined) {
         return undefined;
     }
-    const action = actionFor(workload, stale, alive);
+    const action = actionFor(workload, stale, alive, budgets);
     return {
         workload,
         ...action,
         from: proxiesOf(stale),
         pods:
             action.action === "restart" ? Math.max(workload.replicas, stale.length) : stale.length,
-        notes: notesOn(workload, action.action, canaries),
+        notes: notesOn(workload, action, canaries),
     };
 }
 
@@ -163,9 +179,18 @@ export function progressingCanary(
     );
 }
 
+const EVICTED = "its stale pods are evicted,";
+
+function whyEvicted({ strategy, partition }: Workload): string {
+    if (strategy === "OnDelete" || partition > 0) {
+        return `its update strategy (${partition > 0 ? `partition ${partition}` : strategy}) does not replace them`;
+    }
+    return "its own strategy takes down more than its PodDisruptionBudget ever allows";
+}
+
 function notesOn(
     workload: Workload,
-    action: WorkloadPlan["action"],
+    { action, atOnce }: Pick<WorkloadPlan, "action" | "atOnce">,
     canaries: readonly Canary[],
 ): string[] {
     const { namespace, kind, name, manager } = workload;
@@ -184,6 +209,9 @@ function notesOn(
         ...(manager !== undefined && ["restart", "return"].includes(action)
             ? [`managed by ${manager}, which may take restartedAt off again: one more restart`]
             : []),
+        ...(action === "evict"
+            ? [`${EVICTED} ${atOnce ?? 1} at a time: ${whyEvicted(workload)}`]
+            : []),
         ...(canary
             ? [`target of Flagger's Canary ${canary.name}: a restart begins an analysis`]
             : []),
@@ -201,6 +229,16 @@ export function isAlive(pod: MeshedPod): boolean {
 
 function proxiesOf(pods: readonly MeshedPod[]): string[] {
     return [...new Set(pods.map((pod) => pod.proxy ?? "unknown"))].sort();
+}
+
+/** Why stale pods of a workload are left as they are; undefined where none are, or something can be done. */
+export function heldBack(
+    workload: Workload,
+    pods: readonly MeshedPod[],
+    target: string,
+): string | undefined {
+    const alive = pods.filter(isAlive);
+    return alive.some((pod) => pod.proxy !== target) ? whyNot(workload, alive, target) : undefined;
 }
 
 function whyNot(
@@ -232,7 +270,7 @@ function whyNot(
         return "update strategy OnDelete, and its template has a change that its pods do not have: they would get that as well; delete them to accept it";
     }
     if (workload.paused) {
-        return "its rollout is paused: kubectl rollout resume";
+        return `its rollout is paused${workload.kind === "Deployment" ? ": kubectl rollout resume" : ""}`;
     }
     return undefined;
 }
@@ -241,9 +279,10 @@ function actionFor(
     workload: Workload,
     stale: readonly MeshedPod[],
     all: readonly MeshedPod[],
-): Pick<WorkloadPlan, "action" | "restartedAt"> {
+    budgets: readonly Budget[],
+): Pick<WorkloadPlan, "action" | "atOnce" | "restartedAt"> {
     if (workload.strategy === "OnDelete" || workload.partition > 0) {
-        return { action: "evict" };
+        return { action: "evict", atOnce: 1 };
     }
     const currentStale = stale.filter((pod) => pod.currentRevision);
     if (currentStale.length === 0) {
@@ -259,8 +298,13 @@ function actionFor(
             revision.fingerprint === now?.fingerprint &&
             running.some((pod) => pod.ready && pod.restartedAt === revision.restartedAt),
     );
-    return before && running.every((pod) => !stale.includes(pod))
-        ? { action: "return", restartedAt: before.restartedAt }
+    if (before && running.every((pod) => !stale.includes(pod))) {
+        return { action: "return", restartedAt: before.restartedAt };
+    }
+    const blocked = workload.kind === "Rollout" ? undefined : blockedBy(workload, budgets);
+    // Evicted pods come back from the same template, as many at a time as the budget allows.
+    return blocked?.forever && blocked.most > 0 && workload.kind !== "DaemonSet"
+        ? { action: "evict", atOnce: blocked.most }
         : { action: "restart" };
 }
 

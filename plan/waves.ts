@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isDuration, type Duration } from "./durations";
+import { isDuration, milliseconds, type Duration } from "./durations";
 import type { Fault } from "./faults";
 
 /** Labels that an object must have, all of them. */
@@ -32,15 +32,9 @@ const settings = {
     /** How long a wave may take altogether; absent: for ever. */
     limit: duration().optional(),
     /** Pods per minute: 100 is the rate that the guides of Anthos Service Mesh name. */
-    pace: z.union([
-        z.literal("unlimited"),
-        z.number().int().min(1, "must be pods per minute, 1 or more, or unlimited"),
-    ]),
+    pace: countOrUnlimited("must be pods per minute, 1 or more, or unlimited"),
     /** Workloads that roll at the same time. */
-    atOnce: z.union([
-        z.literal("unlimited"),
-        z.number().int().min(1, "must be a number of workloads, 1 or more, or unlimited"),
-    ]),
+    atOnce: countOrUnlimited("must be a number of workloads, 1 or more, or unlimited"),
     /** How long the new pods must stay ready, without a restart, before the wave is done. */
     soak: duration(true),
     /** Pods of Jobs that run an old proxy: named, waited for, or passed over. */
@@ -84,6 +78,10 @@ const gates = z.strictObject({
                 )
                 .min(1)
                 .optional(),
+        })
+        .refine(({ window, limit }) => milliseconds(limit) > milliseconds(window), {
+            path: ["limit"],
+            message: "must be longer than the window, which data have to span",
         })
         .optional(),
     /** A program of the user's, without a shell; ends with 0 where all is well. */
@@ -165,6 +163,27 @@ const wave = z.strictObject({
     gates: gates.optional(),
 });
 
+const wavesInOrder = z.array(wave).superRefine((waves, context) => {
+    const problem = (index: number, key: string, message: string) =>
+        context.addIssue({ code: "custom", path: [index, key], message });
+    const names = waves.map((one) => one.name);
+    waves.forEach((one, index) => {
+        if (names.indexOf(one.name) !== index) {
+            problem(index, "name", "is the name of an earlier wave");
+        }
+        if (one.name === REST) {
+            if (one.select) {
+                problem(index, "select", "rest takes what is left and has no select");
+            }
+            if (index !== waves.length - 1) {
+                problem(index, "name", "rest takes what is left, so it must be the last wave");
+            }
+        } else if (!one.select) {
+            problem(index, "select", "must name what the wave takes");
+        }
+    });
+});
+
 /** The section `rollout` of the stack file. Resolves to the waves in their order, `rest` last. */
 export const rollout = z
     .strictObject({
@@ -178,27 +197,7 @@ export const rollout = z
         gates: gates.default({ pause: false }),
         /** Write each event as a line of JSON to `.rollout/<wave>.events.jsonl`. */
         events: z.boolean().default(false),
-        waves: z.array(wave).default([]),
-    })
-    .superRefine(({ waves }, context) => {
-        const problem = (index: number, key: string, message: string) =>
-            context.addIssue({ code: "custom", path: ["waves", index, key], message });
-        const names = waves.map((one) => one.name);
-        waves.forEach((one, index) => {
-            if (names.indexOf(one.name) !== index) {
-                problem(index, "name", "is the name of an earlier wave");
-            }
-            if (one.name === REST) {
-                if (one.select) {
-                    problem(index, "select", "rest takes what is left and has no select");
-                }
-                if (index !== waves.length - 1) {
-                    problem(index, "name", "rest takes what is left, so it must be the last wave");
-                }
-            } else if (!one.select) {
-                problem(index, "select", "must name what the wave takes");
-            }
-        });
+        waves: wavesInOrder.default([]),
     })
     .transform(({ waves, events, ...common }) => {
         const all = waves.some((one) => one.name === REST) ? waves : [...waves, { name: REST }];
@@ -212,6 +211,13 @@ export const rollout = z
     });
 
 export type Rollout = z.infer<typeof rollout>;
+
+function countOrUnlimited(rule: string) {
+    return z.custom<number | "unlimited">(
+        (value) => value === "unlimited" || (Number.isInteger(value) && Number(value) >= 1),
+        rule,
+    );
+}
 
 function duration(zero = false) {
     return z.custom<Duration>(

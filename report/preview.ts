@@ -1,6 +1,12 @@
 import type { DataPlane } from "../cluster/dataPlane";
-import { blockedBy } from "../plan/budgets";
-import { nameOf, planDataPlane, type DataPlanePlan, type WorkloadPlan } from "../plan/dataPlane";
+import { asksBudgets, blockedBy } from "../plan/budgets";
+import {
+    nameOf,
+    planDataPlane,
+    withBudgets,
+    type DataPlanePlan,
+    type WorkloadPlan,
+} from "../plan/dataPlane";
 import type { LinkerdPlan } from "../plan/linkerd";
 import { scopeOf, type Wave } from "../plan/waves";
 
@@ -34,7 +40,7 @@ export function previewLines(
         ...waves.flatMap((wave) =>
             waveLines(
                 wave,
-                planDataPlane(dataPlane, plan.proxy, scopeOf(waves, wave.name)),
+                planDataPlane(withBudgets(dataPlane, wave), plan.proxy, scopeOf(waves, wave.name)),
                 dataPlane,
             ),
         ),
@@ -64,20 +70,21 @@ export function waveLines(wave: Wave, plan: DataPlanePlan, dataPlane: DataPlane)
             .filter((one) => !skipped.includes(one.kind))
             .map(
                 (one) =>
-                    `  stays stale: ${nameOf(one)} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
+                    `  ${wave.jobs === "wait" && one.kind === "Job" ? "waited for" : "stays stale"}: ${nameOf(one)} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
             ),
     ];
 }
 
 function workloadLines(
-    { workload, from, pods, notes, action }: WorkloadPlan,
+    plan: WorkloadPlan,
     target: string,
     wave: Wave,
     { budgets }: DataPlane,
 ): string[] {
+    const { workload, from, pods, notes } = plan;
     const byViz = workload.namespace === "linkerd-viz" ? " (by the viz release)" : "";
     const blocked =
-        wave.disruptionBudgets === "respect" && action === "restart"
+        wave.disruptionBudgets === "respect" && asksBudgets(plan)
             ? blockedBy(workload, budgets)
             : undefined;
     return [

@@ -48,7 +48,7 @@ export type RolloutEvent =
     | {
           readonly type: "workload";
           readonly workload: string;
-          readonly state: "failed";
+          readonly state: "held" | "failed";
           readonly reason: string;
       }
     | ({ readonly type: "summary" } & Progress)
@@ -121,6 +121,8 @@ function workloadText(event: Extract<RolloutEvent, { type: "workload" }>): strin
             return "was deleted meanwhile";
         case "current":
             return "is current by now; not restarted";
+        case "held":
+            return `is held back by now, not restarted: ${event.reason}`;
         case "failed":
             return `FAILED: ${event.reason}`;
     }

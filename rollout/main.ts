@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { KubeApi } from "../cluster/api";
 import { ClusterError, connect, found, readClusterUid, reasonOf } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
-import { planDataPlane } from "../plan/dataPlane";
+import { planDataPlane, withBudgets } from "../plan/dataPlane";
 import { formatFaults, RefusedError } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
 import { scopeOf } from "../plan/waves";
@@ -115,7 +115,11 @@ async function showPlan({ rollout, only }: Options, proxy: string, api: KubeApi)
     const dataPlane = await observeDataPlane(api).finally(() => api.close());
     for (const wave of rollout.waves) {
         if (only.length === 0 || only.includes(wave.name)) {
-            const plan = planDataPlane(dataPlane, proxy, scopeOf(rollout.waves, wave.name));
+            const plan = planDataPlane(
+                withBudgets(dataPlane, wave),
+                proxy,
+                scopeOf(rollout.waves, wave.name),
+            );
             waveLines(wave, plan, dataPlane).forEach((line) => process.stdout.write(`${line}\n`));
         }
     }

@@ -12,7 +12,7 @@ export class Pace {
 
     constructor(
         private readonly podsPerMinute: number | "unlimited",
-        private readonly now: () => number = Date.now,
+        private readonly now: () => number = () => performance.now(),
     ) {
         this.at = now();
     }

@@ -8,8 +8,11 @@ export interface WorkloadResult {
     /** Proxy versions before. */
     readonly from: readonly string[];
     readonly pods: number;
-    /** `gone`: deleted meanwhile. `current`: its pods were new before its turn came. */
-    readonly result: "done" | "failed" | "gone" | "current";
+    /**
+     * `gone`: deleted meanwhile. `current`: its pods were new before its turn came. `held`: paused or pinned before
+     * its turn came.
+     */
+    readonly result: "done" | "failed" | "gone" | "current" | "held";
     readonly seconds: number;
     /** Why it failed; absent on success. */
     readonly failure?: string;

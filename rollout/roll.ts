@@ -1,4 +1,4 @@
-import { ApiError, type KubeApi } from "../cluster/api";
+import { ApiError, passes, type KubeApi } from "../cluster/api";
 import type { MeshedPod } from "../cluster/dataPlane";
 import type { LiveDataPlane, WorkloadView } from "../cluster/liveDataPlane";
 import { podReason } from "../cluster/podReason";
@@ -11,6 +11,8 @@ export class StuckError extends Error {}
 
 export interface RollContext {
     readonly api: KubeApi;
+    /** One without patience: a budget's refusal of an eviction looks like a server that is busy. */
+    readonly evictions: KubeApi;
     readonly live: LiveDataPlane;
     /** Proxy that new pods must get. */
     readonly target: string;
@@ -28,6 +30,8 @@ interface Finding {
     readonly done: boolean;
     /** Changes with each step of progress. */
     readonly mark: string;
+    /** Pods that are new; undefined until the controller has seen the change. */
+    readonly updated: number | undefined;
 }
 
 /** Kubernetes' own events may come in another order than they happened in: so long may watches be apart. */
@@ -44,7 +48,7 @@ const BROKEN = /CrashLoopBackOff|ErrImage|ImagePull|InvalidImage|CreateContainer
  */
 export async function roll(plan: WorkloadPlan, context: RollContext): Promise<boolean> {
     if (plan.action === "evict") {
-        return evictOneByOne(plan, context);
+        return evictStale(plan, context);
     }
     const generation = plan.action === "wait" ? 0 : await change(plan, context.api);
     let wrongSince: number | undefined;
@@ -73,7 +77,8 @@ export async function roll(plan: WorkloadPlan, context: RollContext): Promise<bo
         }
         return {
             done: rolled && stale.length === 0,
-            mark: `${status.updated}/${status.available}/${status.wanted}/${stale.length}`,
+            mark: `${seen}/${status.updated}/${status.available}/${status.wanted}/${stale.length}`,
+            updated: seen ? status.updated : undefined,
         };
     });
 }
@@ -122,8 +127,9 @@ function removePod(pod: MeshedPod, api: KubeApi): Promise<unknown> {
     });
 }
 
-/** The highest ordinal first, one at a time, each new one ready before the next goes. */
-async function evictOneByOne(plan: WorkloadPlan, context: RollContext): Promise<boolean> {
+/** The highest ordinal first, `atOnce` at a time, each new one ready before the next goes. */
+async function evictStale(plan: WorkloadPlan, context: RollContext): Promise<boolean> {
+    const { atOnce = 1 } = plan;
     const gone = new Set<string>();
     let busy = false;
     let failure: unknown;
@@ -134,41 +140,47 @@ async function evictOneByOne(plan: WorkloadPlan, context: RollContext): Promise<
         const alive = pods.filter(isAlive);
         const stale = alive.filter((pod) => pod.proxy !== context.target && !gone.has(pod.uid));
         const ready = alive.filter((pod) => pod.ready && !gone.has(pod.uid));
-        const whole = pods.length === alive.length && ready.length >= workload.replicas;
+        const missing = workload.replicas - ready.length;
         // A stale pod that is not ready may go whatever the others do: it serves nobody.
         const next =
-            stale.find((pod) => !pod.ready) ?? (whole ? stale.sort(byOrdinal).at(-1) : undefined);
+            stale.find((pod) => !pod.ready) ??
+            (missing < atOnce ? stale.sort(byOrdinal).at(-1) : undefined);
         if (next && !busy) {
             busy = true;
             gone.add(next.uid);
             evict(next, context)
                 .catch((error: unknown) => {
                     gone.delete(next.uid);
-                    // A budget says no for now; the next look asks again, until the limit.
-                    if (!(error instanceof ApiError && error.status === 429)) {
+                    // A budget says no for now, or the server is busy: the next look asks again, until the limit.
+                    if (!passes(error)) {
                         failure = error;
                     }
                 })
                 .finally(() => (busy = false));
         }
         return {
-            done: stale.length === 0 && !busy && whole,
+            done: stale.length === 0 && !busy && missing <= 0,
             mark: `${stale.length}/${ready.length}/${pods.length}`,
+            updated: alive.length - stale.length,
         };
     });
 }
 
-async function evict(pod: MeshedPod, { api, emit }: RollContext): Promise<void> {
-    emit({ type: "note", text: `${pod.namespace}/${pod.name}: evicted (proxy ${pod.proxy})` });
+async function evict(pod: MeshedPod, { evictions, emit }: RollContext): Promise<void> {
     try {
-        await api.send("POST", `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}/eviction`, {
-            body: {
-                apiVersion: "policy/v1",
-                kind: "Eviction",
-                metadata: { name: pod.name, namespace: pod.namespace },
-                deleteOptions: { preconditions: { uid: pod.uid } },
+        await evictions.send(
+            "POST",
+            `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}/eviction`,
+            {
+                body: {
+                    apiVersion: "policy/v1",
+                    kind: "Eviction",
+                    metadata: { name: pod.name, namespace: pod.namespace },
+                    deleteOptions: { preconditions: { uid: pod.uid } },
+                },
             },
-        });
+        );
+        emit({ type: "note", text: `${pod.namespace}/${pod.name}: evicted (proxy ${pod.proxy})` });
     } catch (error) {
         // Gone already, or made anew since.
         if (!(error instanceof ApiError && [404, 409].includes(error.status))) {
@@ -215,16 +227,19 @@ function until(
                 if (finding.mark !== mark) {
                     mark = finding.mark;
                     deadline = Date.now() + timeoutMs;
-                    const { updated, available, wanted } = view.workload.status;
-                    context.onPods(name, updated);
-                    emit({
-                        type: "workload",
-                        workload: name,
-                        state: "rolling",
-                        updated,
-                        available,
-                        wanted,
-                    });
+                    const { available, wanted } = view.workload.status;
+                    const { updated } = finding;
+                    if (updated !== undefined) {
+                        context.onPods(name, updated);
+                        emit({
+                            type: "workload",
+                            workload: name,
+                            state: "rolling",
+                            updated,
+                            available,
+                            wanted,
+                        });
+                    }
                 }
                 if (finding.done) {
                     end(() => resolve(true));
@@ -268,6 +283,10 @@ function podsInTrouble(pods: readonly MeshedPod[]): string {
 async function reasonWhyStuck(plan: WorkloadPlan, { api, live }: RollContext): Promise<string> {
     const view = live.view(keyOf(plan.workload));
     const { namespace, podLabels } = plan.workload;
+    if (Object.keys(podLabels).length === 0) {
+        // The template stands elsewhere (an Argo Rollout with workloadRef).
+        return podsInTrouble(view?.pods ?? []).replace(/^: /, "") || "its pods are ready";
+    }
     const labelSelector = Object.entries(podLabels)
         .map(([key, value]) => `${key}=${value}`)
         .join(",");

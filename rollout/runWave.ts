@@ -11,6 +11,7 @@ import {
     podsInWave,
     selectables,
     verifyDataPlane,
+    withBudgets,
     type DataPlanePlan,
 } from "../plan/dataPlane";
 import { milliseconds } from "../plan/durations";
@@ -27,6 +28,8 @@ import { schedule } from "./schedule";
 
 /** How often the summary is told. */
 const SUMMARY_MS = 15_000;
+/** setTimeout takes no more. */
+const LONGEST_MS = 2 ** 31 - 1;
 /** Clocks of this machine and of the API server may be so far apart. */
 const CLOCKS_APART_MS = 30_000;
 const LOOK_MS = 1_000;
@@ -61,14 +64,18 @@ export async function runWave(
             ended.abort();
         },
     });
+    const evictions = new KubeApi(connection, { patienceMs: 0 });
     const live = new LiveDataPlane(api, note);
     const limit = input.settings.limit;
     const timer =
         limit &&
-        setTimeout(() => {
-            lost.push(`the wave's limit of ${limit} is over`);
-            ended.abort();
-        }, milliseconds(limit));
+        setTimeout(
+            () => {
+                lost.push(`the wave's limit of ${limit} is over`);
+                ended.abort();
+            },
+            Math.min(milliseconds(limit), LONGEST_MS),
+        );
     try {
         const checks = await checkControlPlane(connection, input.target);
         checks.passed.forEach((passed) => emit({ type: "check", passed }));
@@ -76,13 +83,14 @@ export async function runWave(
             throw new RefusedError(checks.faults);
         }
         await live.start();
-        const wave = new WaveRun(input, connection, api, live, emit, stop, ended.signal);
+        const wave = new WaveRun(input, connection, api, evictions, live, emit, stop, ended.signal);
         return await wave.run(lost);
     } finally {
         clearTimeout(timer);
         await live.stop();
         await lease.release();
         api.close();
+        evictions.close();
     }
 }
 
@@ -93,6 +101,7 @@ class WaveRun {
         private readonly input: WaveInput,
         private readonly connection: Connection,
         private readonly api: KubeApi,
+        private readonly evictions: KubeApi,
         private readonly live: LiveDataPlane,
         private readonly emit: Emit,
         /** Nothing new begins. */
@@ -114,7 +123,7 @@ class WaveRun {
         if (overlaps.length > 0) {
             throw new RefusedError(overlaps);
         }
-        const plan = planDataPlane(before, target.proxy, scope);
+        const plan = planDataPlane(withBudgets(before, settings), target.proxy, scope);
         emit({
             type: "wave",
             wave: scope.wave,
@@ -145,7 +154,7 @@ class WaveRun {
             failures.push(`ended on request; ${after.workloads.length} workloads are still stale`);
         }
         if (failures.length === 0 && after.pods > 0) {
-            failures.push(...(await this.gates(after)));
+            failures.push(...(await this.interruptibleGates(after)));
         }
         return {
             report: {
@@ -163,13 +172,14 @@ class WaveRun {
     }
 
     private roll(plan: DataPlanePlan): Promise<WorkloadResult[]> {
-        const { api, live, emit, input } = this;
+        const { api, evictions, live, emit, input } = this;
         const { settings, scope, target } = input;
         return schedule(
             plan.workloads,
             live,
             {
                 api,
+                evictions,
                 live,
                 target: target.proxy,
                 timeoutMs: milliseconds(settings.timeout),
@@ -232,8 +242,20 @@ class WaveRun {
         }
     }
 
-    private async gates(after: DataPlanePlan): Promise<string[]> {
-        const { input, live, emit, ended, connection } = this;
+    private async interruptibleGates(after: DataPlanePlan): Promise<string[]> {
+        const signal = AbortSignal.any([this.stop, this.ended]);
+        try {
+            return await this.gates(after, signal);
+        } catch (error) {
+            if (!signal.aborted) {
+                throw error;
+            }
+            return this.ended.aborted ? [] : ["ended on request before its gates had passed"];
+        }
+    }
+
+    private async gates(after: DataPlanePlan, signal: AbortSignal): Promise<string[]> {
+        const { input, live, emit, connection } = this;
         const { settings, scope, target, baseline } = input;
         const since = Date.parse(baseline.at) - CLOCKS_APART_MS;
         const newPods = () =>
@@ -248,7 +270,7 @@ class WaveRun {
                     soakMs,
                     timeoutMs: milliseconds(settings.timeout),
                     say,
-                    signal: ended,
+                    signal,
                 }),
             emit,
         );
@@ -269,7 +291,7 @@ class WaveRun {
             since: new Date(Math.max(Date.parse(baseline.at), ...ready)),
             recorded: baseline.metrics[recordKey(scope)],
             emit,
-            signal: ended,
+            signal,
         });
     }
 

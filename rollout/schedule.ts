@@ -1,7 +1,9 @@
+import type { Canary } from "../cluster/canaries";
 import { reasonOf } from "../cluster/connection";
 import type { LiveDataPlane } from "../cluster/liveDataPlane";
-import { blockedBy, budgetsOf } from "../plan/budgets";
+import { asksBudgets, blockedBy, budgetsOf } from "../plan/budgets";
 import {
+    heldBack,
     keyOf,
     nameOf,
     planWorkload,
@@ -23,6 +25,12 @@ export interface ScheduleOptions {
     /** How often the summary is told. */
     readonly summaryMs: number;
 }
+
+/** setTimeout takes no more. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+const NEXT_FOR_BUDGETS =
+    "It can never be restarted as it is: let the budget allow a pod, or set rollout.disruptionBudgets to ignore";
 
 interface Running {
     readonly plan: WorkloadPlan;
@@ -78,7 +86,11 @@ class Schedule {
     async run(): Promise<WorkloadResult[]> {
         const { live, stop, options, context } = this;
         const wake = () => this.wake();
-        const unsubscribe = live.onBudgetChange(wake);
+        const unsubscribe = live.onBudgetChange(() => {
+            // A canary that steps on, or a budget that moves, is progress.
+            this.blockedSince = undefined;
+            this.wake();
+        });
         stop.addEventListener("abort", wake);
         const summary = setInterval(
             () => context.emit({ type: "summary", ...this.progress() }),
@@ -136,59 +148,61 @@ class Schedule {
             if (pause > 0) {
                 return pause;
             }
-            const index = this.waiting.findIndex((plan) => this.canStart(plan));
+            const next = this.firstWithoutObstacle();
             if (this.failed) {
                 return Number.POSITIVE_INFINITY;
             }
-            if (index < 0) {
+            if (!next) {
                 return this.nothingCanStart();
             }
             this.blockedSince = undefined;
-            const [next] = this.waiting.splice(index, 1);
-            if (next) {
-                this.start(next);
-            }
+            this.waiting.splice(this.waiting.indexOf(next), 1);
+            this.start(next);
         }
         return Number.POSITIVE_INFINITY;
     }
 
-    private canStart(plan: WorkloadPlan): boolean {
-        const obstacle = this.obstacle(plan);
-        const name = nameOf(plan.workload);
-        if (!obstacle) {
-            return true;
+    private firstWithoutObstacle(): WorkloadPlan | undefined {
+        const canaries = [...this.live.canaries.values()];
+        const reserved = this.reserved();
+        for (const plan of this.waiting) {
+            const obstacle = this.obstacle(plan, canaries, reserved);
+            if (!obstacle) {
+                return plan;
+            }
+            if (obstacle.forever) {
+                this.waiting.splice(this.waiting.indexOf(plan), 1);
+                this.fail(plan, Date.now(), `${obstacle.reason}. ${NEXT_FOR_BUDGETS}`);
+                return undefined;
+            }
+            this.tellObstacle(plan, obstacle);
         }
-        if (obstacle.forever) {
-            this.waiting.splice(this.waiting.indexOf(plan), 1);
-            this.fail(
-                plan,
-                Date.now(),
-                `${obstacle.reason}, so it can never be restarted as it is: allow more in the budget, lower the workload's maxUnavailable, or set rollout.disruptionBudgets to ignore`,
-            );
-        } else if (this.told.get(name) !== obstacle.reason) {
-            this.told.set(name, obstacle.reason);
-            this.context.emit({
-                type: "workload",
-                workload: name,
-                state: "waits",
-                reason: obstacle.reason,
-            });
-        }
-        return false;
+        return undefined;
     }
 
-    private obstacle({ workload, action }: WorkloadPlan): Obstacle | undefined {
-        const canary = progressingCanary(workload, [...this.live.canaries.values()]);
+    /** Once for each reason. */
+    private tellObstacle({ workload }: WorkloadPlan, { reason }: Obstacle): void {
+        const name = nameOf(workload);
+        if (this.told.get(name) !== reason) {
+            this.told.set(name, reason);
+            this.context.emit({ type: "workload", workload: name, state: "waits", reason });
+        }
+    }
+
+    private obstacle(
+        plan: WorkloadPlan,
+        canaries: readonly Canary[],
+        reserved: ReadonlyMap<string, number>,
+    ): Obstacle | undefined {
+        const canary = progressingCanary(plan.workload, canaries);
         if (canary) {
             return {
                 reason: `Canary ${canary.namespace}/${canary.name} of Flagger is ${canary.phase}`,
                 forever: false,
             };
         }
-        // What rolls already is not stopped by a budget, and an eviction asks for itself.
-        const asks = action === "restart" && workload.kind !== "Rollout";
-        return asks && this.options.respectBudgets
-            ? blockedBy(workload, this.live.budgets.values(), this.reserved())
+        return this.options.respectBudgets && asksBudgets(plan)
+            ? blockedBy(plan.workload, this.live.budgets.values(), reserved)
             : undefined;
     }
 
@@ -220,7 +234,7 @@ class Schedule {
         const left = this.blockedSince + this.context.timeoutMs - Date.now();
         if (left <= 0) {
             for (const plan of this.waiting.splice(0)) {
-                const reason = this.obstacle(plan)?.reason ?? "it could not start";
+                const reason = this.told.get(nameOf(plan.workload)) ?? "it could not start";
                 this.fail(
                     plan,
                     this.blockedSince,
@@ -240,10 +254,24 @@ class Schedule {
         // At a slow pace hours may have passed since the plan was made.
         const now =
             view &&
-            planWorkload(view.workload, view.pods, context.target, [...live.canaries.values()]);
+            planWorkload(view.workload, view.pods, context.target, {
+                canaries: [...live.canaries.values()],
+                budgets: this.options.respectBudgets ? [...live.budgets.values()] : [],
+            });
         if (!now) {
-            context.emit({ type: "workload", workload: name, state: "current", seconds: 0 });
-            this.results.push(resultOf(plan, "current", started));
+            const reason = view && heldBack(view.workload, view.pods, context.target);
+            const result = !view ? "gone" : reason === undefined ? "current" : "held";
+            context.emit(
+                reason === undefined || result !== "held"
+                    ? {
+                          type: "workload",
+                          workload: name,
+                          state: view ? "current" : "gone",
+                          seconds: 0,
+                      }
+                    : { type: "workload", workload: name, state: "held", reason },
+            );
+            this.results.push(resultOf(plan, result, started));
             return;
         }
         this.pace.charge(now.action === "wait" || now.action === "return" ? 0 : now.pods);
@@ -258,9 +286,11 @@ class Schedule {
             from: now.from,
         });
         const onPods = (_workload: string, updated: number) => {
-            // An autoscaler may ask for more pods than were planned.
-            const more = Math.max(updated, now.pods) - Math.max(running.updated, now.pods);
-            this.pace.charge(Math.max(0, more));
+            if (now.action === "restart") {
+                // An autoscaler may ask for more pods than were planned.
+                const more = Math.max(updated, now.pods) - Math.max(running.updated, now.pods);
+                this.pace.charge(Math.max(0, more));
+            }
             running.updated = updated;
         };
         roll(now, { ...context, onPods })
@@ -301,7 +331,9 @@ class Schedule {
 
     private somethingHappens(ms: number): Promise<void> {
         return new Promise((resolve) => {
-            const timer = Number.isFinite(ms) ? setTimeout(resolve, ms) : undefined;
+            const timer = Number.isFinite(ms)
+                ? setTimeout(resolve, Math.min(ms, LONGEST_MS))
+                : undefined;
             this.wake = () => {
                 clearTimeout(timer);
                 resolve();
@@ -311,8 +343,8 @@ class Schedule {
 }
 
 /** How many times a workload waits for new pods: the longest go first, so that the end is not one of them alone. */
-function steps({ workload, action, pods }: WorkloadPlan): number {
-    return pods / (action === "evict" ? 1 : Math.max(1, workload.step));
+function steps({ workload, action, pods, atOnce = 1 }: WorkloadPlan): number {
+    return pods / (action === "evict" ? atOnce : Math.max(1, workload.step));
 }
 
 function resultOf(

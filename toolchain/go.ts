@@ -45,6 +45,10 @@ function linkerFlags(build: GoBuild): string {
     return ["-s -w", ...variables].join(" ");
 }
 
+function tagFlags({ tags = [] }: GoBuild): string[] {
+    return tags.length === 0 ? [] : ["-tags", tags.join(",")];
+}
+
 /** Changes with go.mod, go.sum, any Go file of the module, and any flag. */
 export async function buildKey(build: GoBuild, goFolder: string): Promise<string> {
     const folder = join(goFolder, build.module);
@@ -55,7 +59,8 @@ export async function buildKey(build: GoBuild, goFolder: string): Promise<string
             return `${name} ${createHash("sha256").update(content).digest("hex")}`;
         }),
     );
-    return keyOf(["build", build.package, goFlags, linkerFlags(build), ...files]);
+    const flags = [goFlags, linkerFlags(build), ...tagFlags(build)];
+    return keyOf(["build", build.package, ...flags, ...files]);
 }
 
 export interface BuildOptions {
@@ -75,7 +80,7 @@ export async function goBuild(
 ): Promise<void> {
     const result = await run(
         options.go,
-        ["build", "-ldflags", linkerFlags(build), "-o", output, build.package],
+        ["build", "-ldflags", linkerFlags(build), "-o", output, ...tagFlags(build), build.package],
         {
             directory: join(options.goFolder, build.module),
             environment: {

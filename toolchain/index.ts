@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { ensurePrograms } from "./ensure";
 import { defaultLimits } from "./limits";
-import { programs } from "./programs";
+import { extraPrograms, programs } from "./programs";
 import { currentPlatform, type Program } from "./spec";
 
 export { cacheDirectory } from "./cache";
@@ -21,14 +21,19 @@ export type RequiredProgram =
 /** Programs that exist only as official downloads. */
 export type OptionalProgram = "pulumi-language-nodejs" | "pulumi-resource-command";
 
-export interface Toolchain {
-    readonly programs: Readonly<Record<RequiredProgram, Program>>;
+/** Programs that are got only for those who name them. */
+export type ExtraProgram = "prometheus";
+
+export interface Toolchain<Extra extends ExtraProgram = never> {
+    readonly programs: Readonly<Record<RequiredProgram | Extra, Program>>;
     readonly optional: Readonly<Partial<Record<OptionalProgram, Program>>>;
     /** Why an optional program could not be had. */
     readonly absent: Readonly<Partial<Record<OptionalProgram, string>>>;
 }
 
-export interface ToolchainOptions {
+export interface ToolchainOptions<Extra extends ExtraProgram = never> {
+    /** Programs to get beside the usual ones; they are then as required as those. */
+    readonly with?: readonly Extra[];
     /** Takes one line, without its end. Defaults to silence. */
     readonly progress?: (line: string) => void;
     /** Read for PATH, the cache, the base URLs (see sources.ts), and Go. Defaults to process.env. */
@@ -44,9 +49,13 @@ export interface ToolchainOptions {
  * Throws ProgramsUnavailableError when a required program cannot be had, the signal's reason when
  * it aborts, and an Error on an unsupported system or a wrong base URL.
  */
-export async function ensureToolchain(options: ToolchainOptions = {}): Promise<Toolchain> {
+export async function ensureToolchain<Extra extends ExtraProgram = never>(
+    options: ToolchainOptions<Extra> = {},
+): Promise<Toolchain<Extra>> {
+    const extras: readonly string[] = options.with ?? [];
+    const specs = [...programs, ...extraPrograms.filter(({ name }) => extras.includes(name))];
     const outcome = await ensurePrograms({
-        specs: programs,
+        specs,
         environment: options.environment ?? process.env,
         progress: options.progress ?? (() => undefined),
         signal: options.signal,
@@ -54,12 +63,12 @@ export async function ensureToolchain(options: ToolchainOptions = {}): Promise<T
         platform: currentPlatform(),
         goFolder: fileURLToPath(new URL("go", import.meta.url)),
     });
-    const required = new Set(programs.filter((spec) => spec.required).map((spec) => spec.name));
+    const required = new Set(specs.filter((spec) => spec.required).map((spec) => spec.name));
     const found = [...outcome.programs];
     return {
         programs: Object.fromEntries(
             found.filter(([name]) => required.has(name)),
-        ) as Toolchain["programs"],
+        ) as Toolchain<Extra>["programs"],
         optional: Object.fromEntries(found.filter(([name]) => !required.has(name))),
         absent: Object.fromEntries(outcome.absent),
     };

@@ -10,6 +10,8 @@ const versions = {
     kwok: "0.7.0",
     kubernetes: "1.34.4",
     etcd: "3.6.6",
+    // Its Go module has the same version with another major: 3.13.5 is v0.313.5.
+    prometheus: "3.13.5",
 };
 
 const pulumiRelease: Release = {
@@ -111,7 +113,7 @@ const pulumiBuild: GoBuild = {
     seconds: 300,
 };
 
-/** All programs, in the order in which missing ones are built: quick first, modules together. */
+/** What everybody needs, in the order in which missing ones are built: quick first, modules together. */
 export const programs: readonly ProgramSpec[] = [
     {
         name: "etcd",
@@ -173,5 +175,37 @@ export const programs: readonly ProgramSpec[] = [
         probe: { kind: "plugin" },
         release: pluginRelease("command", versions.pulumiCommand),
         member: () => "pulumi-resource-command",
+    },
+];
+
+function prometheusFolder({ os, arch }: Platform): string {
+    return `prometheus-${versions.prometheus}.${os}-${arch}`;
+}
+
+/** Programs that only some callers need, and only when they ask for them by name. */
+export const extraPrograms: readonly ProgramSpec[] = [
+    {
+        name: "prometheus",
+        required: true,
+        version: versions.prometheus,
+        // Down to the version that Debian 12 packages; viz itself brings 2.48.
+        probe: versionProbe(/^prometheus, version (\d\S*)/m, ">=2.42.0 <4"),
+        release: {
+            name: "prometheus",
+            source: sources.prometheus,
+            file: (platform) => `v${versions.prometheus}/${prometheusFolder(platform)}.tar.gz`,
+            checksums: () => `v${versions.prometheus}/sha256sums.txt`,
+            format: "tar.gz",
+        },
+        member: (platform) => `${prometheusFolder(platform)}/prometheus`,
+        build: {
+            module: "prometheus",
+            package: "github.com/prometheus/prometheus/cmd/prometheus",
+            version: versions.prometheus,
+            variables: { "github.com/prometheus/common/version.Version": versions.prometheus },
+            // The service discoveries of two dozen clouds are most of the build.
+            tags: ["remove_all_sd"],
+            seconds: 120,
+        },
     },
 ];

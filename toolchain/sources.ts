@@ -12,6 +12,7 @@ import type { Source } from "./spec";
  * | MESH_TOOLS_KUBERNETES_URL         | kube-apiserver, kube-controller-manager,             |
  * |                                   | kube-scheduler                                       |
  * | MESH_TOOLS_ETCD_URL               | etcd                                                 |
+ * | MESH_TOOLS_PROMETHEUS_URL         | prometheus (only the tests need it)                  |
  *
  * kwok and kwokctl have none: their publisher gives no checksums, so they are built.
  *
@@ -37,6 +38,10 @@ export const sources = {
     etcd: {
         variable: "MESH_TOOLS_ETCD_URL",
         url: "https://github.com/etcd-io/etcd/releases/download",
+    },
+    prometheus: {
+        variable: "MESH_TOOLS_PROMETHEUS_URL",
+        url: "https://github.com/prometheus/prometheus/releases/download",
     },
 } as const satisfies Record<string, Source>;
 

@@ -37,6 +37,8 @@ export interface GoBuild {
     readonly version: string;
     /** Import path of a string variable to the value that the linker sets. */
     readonly variables: Readonly<Record<string, string>>;
+    /** Build tags. Defaults to none. */
+    readonly tags?: readonly string[];
     /** How long it takes on two cores with empty caches, for the estimate only. */
     readonly seconds: number;
 }

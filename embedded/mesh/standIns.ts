@@ -2,6 +2,7 @@ import { CoreV1Api, type KubeConfig, type V1Pod, type V1Service } from "@kuberne
 import { randomInt } from "node:crypto";
 import { type Accept, Unreachable, serveConnect } from "./connectProxy";
 import { keepInformed, watchServicesAndSecrets } from "./informers";
+import { kubeletAt, listenerAt } from "./listeners";
 import { roles } from "./roles";
 import { StandInServer } from "./server";
 import { selectorOf, serviceAt, takesTraffic } from "./services";
@@ -51,6 +52,9 @@ export async function startStandIns(config: KubeConfig, socket: string): Promise
     });
 
     const route = async (host: string, port: number): Promise<Accept> => {
+        const local =
+            (await listenerAt(core, services.list(), host)) ?? (await kubeletAt(core, host, port));
+        if (local !== undefined) return local;
         const service = serviceAt(services.list(), host);
         const { name = "", namespace = "" } = service?.metadata ?? {};
         if (service === undefined) throw new Unreachable(`no Service has the address ${host}`);

@@ -36,7 +36,23 @@ describe("a stack file with three lines is enough", () => {
         crds: { values: {} },
         controlPlane: { values: {} },
         viz: { enabled: true, values: {} },
-        rollout: { timeout: "10m" },
+        rollout: {
+            events: false,
+            waves: [
+                {
+                    name: "rest",
+                    select: [],
+                    timeout: "10m",
+                    limit: undefined,
+                    pace: 100,
+                    atOnce: 50,
+                    soak: "10s",
+                    jobs: "report",
+                    disruptionBudgets: "respect",
+                    gates: { pause: false },
+                },
+            ],
+        },
     };
     it("and everything else has its default", () => {
         expect(parseConfig(required)).toEqual(config);

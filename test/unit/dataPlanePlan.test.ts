@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { MeshedPod, Workload } from "../../cluster/dataPlane";
 import { nameOf, planDataPlane, verifyDataPlane } from "../../plan/dataPlane";
-import { podOf, workloadOf } from "./support/meshedPods";
+import { dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
 
 const OLD = "edge-24.5.3";
 const NEW = "edge-24.7.5";
@@ -17,92 +17,90 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
         name: string;
         pods: MeshedPod[];
         workloads: Workload[];
-        what: string;
+        kind: string;
+        object?: string;
         reason: string;
     }[] = [
         {
             name: "a bare pod",
             pods: [podOf({ owner: undefined, name: "debug" })],
             workloads: [],
-            what: "Pod/debug",
+            kind: "Pod",
+            object: "debug",
             reason: "a bare pod: nothing makes it anew when it is deleted",
         },
         {
             name: "a Job",
             pods: [podOf({ owner: owner("Job", "migrate") })],
             workloads: [],
-            what: "Job/migrate",
+            kind: "Job",
+            object: "migrate",
             reason: "a Job: its pod keeps its proxy until it has finished",
         },
         {
             name: "an owner of another kind",
-            pods: [podOf({ owner: owner("Rollout") })],
+            pods: [podOf({ owner: owner("CloneSet") })],
             workloads: [],
-            what: "Rollout/web",
-            reason: "pods of a Rollout are not restarted",
+            kind: "CloneSet",
+            reason: "pods of a CloneSet are not restarted",
         },
         {
             name: "a ReplicaSet without a Deployment",
             pods: [podOf({ owner: owner("ReplicaSet") })],
             workloads: [workloadOf()],
-            what: "ReplicaSet/web",
+            kind: "ReplicaSet",
             reason: "pods of a ReplicaSet are not restarted",
         },
         {
             name: "a Deployment of this name in another namespace only",
             pods: [podOf()],
             workloads: [workloadOf({ namespace: "other" })],
-            what: "Deployment/web",
+            kind: "Deployment",
             reason: "pods of a Deployment are not restarted",
         },
         {
             name: "a manually injected workload",
             pods: [podOf()],
             workloads: [workloadOf({ manuallyInjected: true })],
-            what: "Deployment/web",
+            kind: "Deployment",
             reason: "manually injected: the proxy stands in the workload's own template (run linkerd inject again)",
         },
         {
             name: "a pinned proxy",
             pods: [podOf({ pin: OLD })],
             workloads: [workloadOf()],
-            what: "Deployment/web",
+            kind: "Deployment",
             reason: "pinned by config.linkerd.io/proxy-version: edge-24.5.3",
         },
         {
             name: "a pin that only the current template has, in either order of the pods",
             pods: [podOf({ name: "web-0", currentRevision: false, pin: NEW }), podOf({ pin: OLD })],
             workloads: [workloadOf()],
-            what: "Deployment/web",
+            kind: "Deployment",
             reason: "pinned by config.linkerd.io/proxy-version: edge-24.5.3",
         },
         {
-            name: "update strategy OnDelete",
-            pods: [podOf({ owner: owner("DaemonSet") })],
+            name: "OnDelete, where a new pod would get more than a new proxy",
+            pods: [
+                podOf({ owner: owner("DaemonSet"), currentRevision: false, templateChanged: true }),
+            ],
             workloads: [workloadOf({ kind: "DaemonSet", strategy: "OnDelete" })],
-            what: "DaemonSet/web",
-            reason: "update strategy OnDelete: delete its pods one by one",
-        },
-        {
-            name: "a StatefulSet with a partition",
-            pods: [podOf({ owner: owner("StatefulSet") })],
-            workloads: [workloadOf({ kind: "StatefulSet", partition: 2 })],
-            what: "StatefulSet/web",
-            reason: "update strategy with partition 2: ordinals below it stay",
+            kind: "DaemonSet",
+            reason: "update strategy OnDelete, and its template has a change that its pods do not have: they would get that as well; delete them to accept it",
         },
         {
             name: "a paused Deployment",
             pods: [podOf()],
             workloads: [workloadOf({ paused: true })],
-            what: "Deployment/web",
+            kind: "Deployment",
             reason: "its rollout is paused: kubectl rollout resume",
         },
     ];
-    it.each(cases)("$name", ({ pods, workloads, what, reason }) => {
-        const plan = planDataPlane({ pods, workloads }, NEW);
+    it.each(cases)("$name", ({ pods, workloads, kind, object = "web", reason }) => {
+        const plan = planDataPlane(dataPlaneOf({ pods, workloads }), NEW);
         expect(plan.workloads).toEqual([]);
         expect(plan.unrestartable).toEqual([
-            { namespace: "shop", what, proxy: OLD, pods: pods.length, reason },
+            { namespace: "shop", kind, name: object, proxy: OLD, pods: pods.length, reason },
         ]);
         expect(verifyDataPlane(plan)).toEqual([]);
     });
@@ -113,14 +111,20 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
             podOf({ name: "web-2", proxy: "edge-24.6.1" }),
             podOf({ name: "web-3" }),
         ];
-        const plan = planDataPlane({ pods, workloads: [workloadOf({ paused: true })] }, NEW);
+        const plan = planDataPlane(
+            dataPlaneOf({ pods, workloads: [workloadOf({ paused: true })] }),
+            NEW,
+        );
         expect(plan.unrestartable).toMatchObject([
             { pods: 3, proxy: "edge-24.5.3, edge-24.6.1, unknown" },
         ]);
     });
 
     it("restarts a workload whose pin is the target itself", () => {
-        const plan = planDataPlane({ pods: [podOf({ pin: NEW })], workloads: [workloadOf()] }, NEW);
+        const plan = planDataPlane(
+            dataPlaneOf({ pods: [podOf({ pin: NEW })], workloads: [workloadOf()] }),
+            NEW,
+        );
         expect(plan.workloads.map((one) => one.action)).toEqual(["restart"]);
     });
 
@@ -129,7 +133,7 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
             podOf({ name: "web-old", currentRevision: false, pin: OLD }),
             podOf({ name: "web-new", proxy: NEW, pin: NEW }),
         ];
-        const plan = planDataPlane({ pods, workloads: [workloadOf()] }, NEW);
+        const plan = planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW);
         expect(plan.unrestartable).toEqual([]);
         expect(plan.workloads.map((one) => one.action)).toEqual(["wait"]);
     });
@@ -207,10 +211,10 @@ describe("what a wave does with a workload", () => {
         },
     ];
     it.each(cases)("$name", ({ pods, workload, expected }) => {
-        const plan = planDataPlane({ pods, workloads: [workloadOf(workload)] }, NEW);
+        const plan = planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf(workload)] }), NEW);
         const stale = pods.filter((pod) => pod.proxy !== NEW).length;
         expect(plan.workloads).toEqual([
-            { workload: workloadOf(workload), from: [OLD], pods: stale, ...expected },
+            { workload: workloadOf(workload), from: [OLD], pods: stale, notes: [], ...expected },
         ]);
     });
 });
@@ -223,10 +227,11 @@ describe("which pods count", () => {
             podOf({ name: "going", terminating: true }),
             podOf({ name: "fresh", proxy: NEW }),
         ];
-        expect(planDataPlane({ pods, workloads: [workloadOf()] }, NEW)).toEqual({
+        expect(planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW)).toEqual({
             target: NEW,
             workloads: [],
             unrestartable: [],
+            namespaces: ["shop"],
             pods: 1,
             current: 1,
         });
@@ -234,14 +239,14 @@ describe("which pods count", () => {
 
     it("counts a pod that cannot start yet: it is of the mesh", () => {
         const pods = [podOf({ phase: "Pending", ready: false })];
-        expect(planDataPlane({ pods, workloads: [workloadOf()] }, NEW)).toMatchObject({
+        expect(planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW)).toMatchObject({
             pods: 1,
             current: 0,
         });
     });
 
     it("leaves no stale pod out of the plan, and plans the same for any order of the pods", () => {
-        const pod = fc.record({
+        const fields = fc.record({
             namespace: fc.constantFrom("a", "b"),
             name: fc.uuid(),
             phase: fc.constantFrom("Running", "Pending", "Succeeded", "Failed"),
@@ -253,16 +258,17 @@ describe("which pods count", () => {
             pin: fc.constantFrom(undefined, OLD),
             restartedAt: fc.constantFrom(FIRST, SECOND, undefined),
         });
+        const pod = fields.map((one) => podOf(one));
         const workloads = ["a", "b"].map((namespace) => workloadOf({ namespace }));
         fc.assert(
             fc.property(fc.uniqueArray(pod, { selector: (one) => one.name }), (pods) => {
-                const plan = planDataPlane({ pods, workloads }, NEW);
+                const plan = planDataPlane(dataPlaneOf({ pods, workloads }), NEW);
                 const planned = [...plan.workloads, ...plan.unrestartable];
                 const stale = planned.reduce((sum, one) => sum + one.pods, 0);
                 expect(plan.current + stale).toBe(plan.pods);
                 const names = plan.workloads.map((one) => nameOf(one.workload));
                 expect(names).toEqual([...new Set(names)].sort());
-                const reversed = { pods: [...pods].reverse(), workloads };
+                const reversed = dataPlaneOf({ pods: [...pods].reverse(), workloads });
                 expect(planDataPlane(reversed, NEW)).toEqual(plan);
             }),
         );
@@ -271,7 +277,9 @@ describe("which pods count", () => {
 
 it("verification names each workload that still runs another proxy, and what to look at", () => {
     const pods = [podOf(), podOf({ name: "web-2" })];
-    expect(verifyDataPlane(planDataPlane({ pods, workloads: [workloadOf()] }, NEW))).toEqual([
+    expect(
+        verifyDataPlane(planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW)),
+    ).toEqual([
         {
             subject: "shop/Deployment/web",
             value: "edge-24.5.3",

@@ -1,9 +1,7 @@
-import type * as k8s from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
-import type { WorkloadKind } from "../../cluster/dataPlane";
-import { podReason, rolloutStatus } from "../../cluster/rolloutStatus";
+import { rolloutStatus, type Live } from "../../cluster/rolloutStatus";
+import type { WorkloadKind } from "../../cluster/workloads";
 
-type Live = Parameters<typeof rolloutStatus>[1];
 interface Case {
     readonly name: string;
     readonly spec?: object;
@@ -21,6 +19,8 @@ const check = (kind: WorkloadKind, defaults: object) => (given: Case) => {
         updated,
         available,
         wanted,
+        givenUp: undefined,
+        problem: undefined,
     });
 };
 
@@ -116,84 +116,87 @@ describe("a DaemonSet is not called rolled out too early", () => {
     it.each(cases)("$name", check("DaemonSet", status));
 });
 
-describe("why a pod is stuck, in words that lead to the cause", () => {
-    const no = (type: string, reason?: string, message?: string) => ({
-        type,
-        status: "False",
-        reason,
-        message,
-    });
-    const notReady = no("Ready", "ContainersNotReady", "containers with unready status: [app]");
-    const waiting = (name: string, reason: string, message?: string) => ({
-        name,
-        restartCount: 4,
-        state: { waiting: { reason, message } },
-    });
-    const ended = (name: string, exitCode: number, reason?: string) => ({
-        name,
-        restartCount: 0,
-        state: { terminated: { exitCode, reason } },
-    });
-    const cases: [name: string, status: object | undefined, reason: string | undefined][] = [
-        ["ready", { conditions: [{ type: "Ready", status: "True" }] }, undefined],
-        ["without a status", undefined, undefined],
-        [
-            "no node takes it",
-            {
-                conditions: [
-                    no("PodScheduled", "Unschedulable", "0/3 nodes are available"),
-                    notReady,
-                ],
-            },
-            "Unschedulable: 0/3 nodes are available",
-        ],
-        ["not scheduled, no reason", { conditions: [no("PodScheduled")] }, "not scheduled: "],
-        [
-            "an image that is not there, before what follows from it",
-            {
-                conditions: [notReady],
-                containerStatuses: [waiting("app", "ImagePullBackOff", "back-off pulling web:2")],
-            },
-            "container app: ImagePullBackOff (back-off pulling web:2), 4 restarts",
-        ],
-        [
-            "a crash, behind a container that only waits its turn",
-            {
-                containerStatuses: [
-                    waiting("linkerd-proxy", "PodInitializing"),
-                    waiting("app", "CrashLoopBackOff"),
-                ],
-            },
-            "container app: CrashLoopBackOff, 4 restarts",
-        ],
-        [
-            "an init container that failed, before the containers that wait for it",
-            {
-                initContainerStatuses: [ended("done", 0), ended("linkerd-init", 1, "Error")],
-                containerStatuses: [waiting("app", "PodInitializing")],
-            },
-            "container linkerd-init: Error, exit code 1",
-        ],
-        [
-            "an end without a reason",
-            { containerStatuses: [ended("app", 137)] },
-            "container app: ended, exit code 137",
-        ],
-        [
-            "a probe that fails",
-            { conditions: [notReady] },
-            "ContainersNotReady: containers with unready status: [app]",
-        ],
-        ["not ready, no reason", { conditions: [no("Ready")] }, "not ready: "],
+describe("a Rollout of Argo is not called restarted too early", () => {
+    const asked = "2026-11-21T08:00:00Z";
+    const cases: Case[] = [
+        { name: "complete", status: {}, expected: [true, 3, 3, 3] },
+        { name: "no status yet", expected: [false, 0, 0, 3] },
+        {
+            name: "its controller is at an earlier restart",
+            status: { restartedAt: "2026-11-20T08:00:00Z" },
+            expected: [false, 0, 3, 3],
+        },
+        {
+            name: "a new pod is not ready",
+            status: { availableReplicas: 2 },
+            expected: [false, 3, 2, 3],
+        },
+        {
+            name: "never restarted, nothing asked for",
+            spec: { restartAt: undefined },
+            status: { restartedAt: undefined },
+            expected: [true, 3, 3, 3],
+        },
     ];
-    it.each(cases)("%s", (_, status, reason) => {
-        expect(podReason({ status } as k8s.V1Pod)).toBe(reason);
+    const status = { restartedAt: asked, availableReplicas: 3 };
+    it.each(cases)("$name", ({ spec, ...given }) => {
+        check("Rollout", status)({ ...given, spec: { restartAt: asked, ...spec } });
     });
+});
 
-    it("a pod that goes says so, before its readiness", () => {
-        const metadata = { deletionTimestamp: new Date(0) };
-        expect(podReason({ metadata, status: { conditions: [notReady] } } as k8s.V1Pod)).toBe(
-            "is being deleted",
-        );
+describe("what the controller itself says about a rollout that does not go on", () => {
+    const progressing = (reason: string, message?: string) => [
+        { type: "Progressing", status: "False", reason, message },
+    ];
+    const failing = (status: string) => [
+        { type: "ReplicaFailure", status, reason: "FailedCreate", message: "exceeded quota: pods" },
+    ];
+    const told = 'ReplicaSet "web-1" has timed out progressing.';
+    const cases: {
+        name: string;
+        kind?: WorkloadKind;
+        status: object;
+        givenUp?: string;
+        problem?: string;
+    }[] = [
+        {
+            name: "the deadline is over",
+            status: { conditions: progressing("ProgressDeadlineExceeded", told) },
+            givenUp: told,
+        },
+        {
+            name: "the deadline is over, without words",
+            status: { conditions: progressing("ProgressDeadlineExceeded") },
+            givenUp: "ProgressDeadlineExceeded",
+        },
+        {
+            name: "the deadline of before the last change says nothing",
+            status: {
+                observedGeneration: 1,
+                conditions: progressing("ProgressDeadlineExceeded", told),
+            },
+        },
+        { name: "it goes on", status: { conditions: progressing("ReplicaSetUpdated", told) } },
+        {
+            name: "a quota keeps pods from coming",
+            status: { conditions: failing("True") },
+            problem: "exceeded quota: pods",
+        },
+        { name: "a quota that kept pods, and no more", status: { conditions: failing("False") } },
+        {
+            name: "a degraded Rollout",
+            kind: "Rollout",
+            status: { phase: "Degraded", message: "ProgressDeadlineExceeded: web timed out" },
+            givenUp: "ProgressDeadlineExceeded: web timed out",
+        },
+        { name: "a healthy Rollout", kind: "Rollout", status: { phase: "Healthy", message: "x" } },
+    ];
+    it.each(cases)("$name", ({ kind = "Deployment", status, givenUp, problem }) => {
+        const live = {
+            metadata: { generation: 2 },
+            spec: {},
+            status: { observedGeneration: 2, ...status },
+        };
+        expect(rolloutStatus(kind, live as unknown as Live)).toMatchObject({ givenUp, problem });
     });
 });

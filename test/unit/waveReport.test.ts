@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { limitedLog } from "../../rollout/log";
-import { reportJson, summaryLine, tableLines, type WaveReport } from "../../rollout/report";
+import {
+    failureLines,
+    reportJson,
+    summaryLine,
+    tableLines,
+    type WaveReport,
+} from "../../rollout/report";
 
 const report = (count: number, length: number): WaveReport => ({
     wave: "rest",
@@ -10,11 +16,13 @@ const report = (count: number, length: number): WaveReport => ({
         action: "restart" as const,
         from: ["edge-24.5.3"],
         pods: 3,
+        result: "done" as const,
         seconds: 1.5,
     })),
     unrestartable: Array.from({ length: count }, (_, index) => ({
         namespace: "n".repeat(length),
-        what: `Pod/${index}`,
+        kind: "Pod",
+        name: `${index}`,
         proxy: "edge-24.5.3",
         pods: 1,
         reason: "a bare pod: nothing makes it anew when it is deleted",
@@ -83,7 +91,7 @@ describe("a wave's report stays short enough for the engine to hand on", () => {
 it("the table names each workload, what became of it, and what was not restarted", () => {
     expect(tableLines(report(1, 4))).toEqual([
         "workload           action   from         to           took   result",
-        "nnnn/Deployment/0  restart  edge-24.5.3  edge-24.7.5  1.5 s  ok",
+        "nnnn/Deployment/0  restart  edge-24.5.3  edge-24.7.5  1.5 s  done",
         "not restarted: nnnn/Pod/0 (1 pods, proxy edge-24.5.3): a bare pod: nothing makes it anew when it is deleted",
     ]);
     expect(summaryLine(report(1, 4))).toBe("wave rest: 3 of 4 pods run edge-24.7.5 after 12 s");
@@ -96,7 +104,30 @@ it("the table marks what failed, and a wave without work has no table", () => {
     expect(tableLines({ ...report(1, 4), workloads, unrestartable: [] })).toEqual([
         "workload           action   from                      to           took   result",
         "nnnn/Deployment/0  restart  edge-24.3.1, edge-24.5.3  edge-24.7.5  300 s  FAILED",
-        "nnnn/Deployment/0  restart  edge-24.5.3               edge-24.7.5  1.5 s  ok",
+        "nnnn/Deployment/0  restart  edge-24.5.3               edge-24.7.5  1.5 s  done",
     ]);
     expect(tableLines(report(0, 4))).toEqual([]);
+});
+
+it("a wave that failed tells why, where the whole report is, and the next step", () => {
+    const failures = (count: number) =>
+        failureLines(
+            { ...report(0, 4), failures: Array.from({ length: count }, (_, i) => `failure ${i}`) },
+            ".rollout/rest.json",
+        );
+    const next =
+        "next: mend what is named, then `pulumi up` goes on at this wave; or revert linkerdVersion and `pulumi up`";
+    expect(failures(1)).toEqual([
+        "wave rest failed; other workloads and later waves stay as they are (.rollout/rest.json):",
+        "  failure 0",
+        next,
+    ]);
+    expect(failures(23).slice(-3)).toEqual(["  failure 19", "  and 3 more", next]);
+});
+
+it("a report names what became of a workload that was not restarted", () => {
+    const [one] = report(1, 4).workloads;
+    const workloads = (["gone", "current"] as const).map((result) => ({ ...one, result }));
+    const lines = tableLines({ ...report(0, 4), workloads } as WaveReport);
+    expect(lines.slice(1).map((line) => line.split("  ").at(-1))).toEqual(["gone", "current"]);
 });

@@ -88,13 +88,23 @@ const changes: [string, () => readonly ReturnType<typeof builtSpec>[]][] = [
             return [builtSpec({ ...(build && { build: { ...build, variables: {} } }) })];
         },
     ],
+    [
+        "the build tags",
+        () => {
+            const build = builtSpec().build;
+            return [builtSpec({ ...(build && { build: { ...build, tags: ["small", "fast"] } }) })];
+        },
+    ],
 ];
 
-test.each(changes)("a change of %s is built anew", async (_, change) => {
+test.each(changes)("a change of %s is built anew", async (what, change) => {
     await ensurePrograms(box.settings);
     const outcome = await ensurePrograms({ ...box.settings, specs: change() });
     expect(outcome.programs.get("mesh-test-tool")?.origin).toBe("build");
     expect(builds()).toHaveLength(2);
+    if (what === "the build tags") {
+        expect(builds()[1]).toContain(" -tags small,fast .|");
+    }
 });
 
 const damages: [string, (path: string) => void][] = [

@@ -1,15 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { satisfies } from "semver";
 import { expect, test } from "vitest";
 import { releaseAddress } from "../../../toolchain/download";
-import { programs } from "../../../toolchain/programs";
+import { extraPrograms, programs } from "../../../toolchain/programs";
 import { baseUrl, sources } from "../../../toolchain/sources";
 import type { Platform } from "../../../toolchain/spec";
 
+const all = [...programs, ...extraPrograms];
 const root = join(import.meta.dirname, "..", "..", "..");
 
 function spec(name: string) {
-    const found = programs.find((program) => program.name === name);
+    const found = all.find((program) => program.name === name);
     if (found === undefined) {
         throw new Error(`no program ${name}`);
     }
@@ -57,6 +59,12 @@ test.each([
         `${github}/etcd-io/etcd/releases/download/v3.6.6/etcd-v3.6.6-linux-amd64.tar.gz`,
         `${github}/etcd-io/etcd/releases/download/v3.6.6/SHA256SUMS`,
     ],
+    [
+        "prometheus",
+        linux,
+        `${github}/prometheus/prometheus/releases/download/v3.13.5/prometheus-3.13.5.linux-amd64.tar.gz`,
+        `${github}/prometheus/prometheus/releases/download/v3.13.5/sha256sums.txt`,
+    ],
 ])("%s is fetched from its publisher", (name, platform, file, checksums) => {
     expect(releaseAddress(spec(name).release, {}, platform)).toEqual({ file, checksums });
 });
@@ -79,16 +87,18 @@ test("a base URL can be replaced, switched off, and is refused when it is none",
 });
 
 test("every required program can be built, where no download is in reach", () => {
-    const without = programs.filter(({ required, build }) => required && build === undefined);
+    const without = all.filter(({ required, build }) => required && build === undefined);
     expect(without).toEqual([]);
 });
 
 test("builds give the versions that the Go modules pin", () => {
-    for (const { name, build } of programs) {
+    for (const { name, build } of all) {
         if (build !== undefined && build.package !== ".") {
             const path = join(root, "toolchain", "go", build.module, "go.mod");
             const pinned = /^require (\S+) v(\S+)$/m.exec(readFileSync(path, "utf8"));
-            expect([name, pinned?.[2]]).toEqual([name, build.version]);
+            // Prometheus 3.13.5 is v0.313.5 of its module.
+            const tag = name === "prometheus" ? asModule(build.version) : build.version;
+            expect([name, pinned?.[2]]).toEqual([name, tag]);
             expect(build.package.startsWith(pinned?.[1] ?? "-")).toBe(true);
         }
     }
@@ -104,3 +114,20 @@ test("the plugins for download are those of the SDKs in package.json", () => {
     expect(spec("pulumi-resource-kubernetes").version).toBe(dependencies["@pulumi/kubernetes"]);
     expect(spec("pulumi-resource-command").version).toBe(dependencies["@pulumi/command"]);
 });
+
+test("what only tests need is not got for everybody", () => {
+    expect(programs.map(({ name }) => name)).not.toContain("prometheus");
+});
+
+test.each(["3.13.5", "2.42.0+ds"])("prometheus %s is taken from PATH", (version) => {
+    const { probe } = spec("prometheus");
+    if (probe.kind !== "version") throw new Error("no version probe");
+    const answer = `prometheus, version ${version} (branch: , revision: unknown)\n  build user:\n`;
+    expect(probe.pattern.exec(answer)?.[1]).toBe(version);
+    expect(satisfies(version, probe.accepts)).toBe(true);
+});
+
+function asModule(version: string): string {
+    const [major = "", minor = "", patch = ""] = version.split(".");
+    return `0.${major}${minor.padStart(2, "0")}.${patch}`;
+}
