@@ -8,6 +8,8 @@ import { ConnectionError, Transport, type Answer } from "./transport";
 const unzip = promisify(gunzip);
 
 const PATIENCE_MS = 60_000;
+/** Besides watches. */
+const REQUESTS_AT_ONCE = 16;
 const PAGE = "500";
 /** Bookmarks come about once a minute, so a watch that is silent for longer has lost its connection. */
 const WATCH_SILENCE_MS = 120_000;
@@ -54,6 +56,7 @@ export type WatchEvent = "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR"
  */
 export class KubeApi {
     private readonly transport: Transport;
+    private readonly turns = new Turns(REQUESTS_AT_ONCE);
 
     constructor(
         connection: Pick<Connection, "kubeconfig" | "server">,
@@ -208,19 +211,51 @@ export class KubeApi {
         { body, contentType = "application/json", query = {}, signal }: SendOptions,
         headers: Readonly<Record<string, string>>,
     ): Promise<RawObject> {
-        const answer = await this.transport.exchange({
-            method,
-            path: withQuery(path, query),
-            headers: {
-                ...HEADERS,
-                ...headers,
-                ...(body !== undefined && { "Content-Type": contentType }),
-            },
-            body: body === undefined ? undefined : JSON.stringify(body),
-            signal,
-        });
-        await throwUnlessSuccess(answer);
-        return parse(await textOf(answer));
+        const endTurn = await this.turns.take();
+        try {
+            const answer = await this.transport.exchange({
+                method,
+                path: withQuery(path, query),
+                headers: {
+                    ...HEADERS,
+                    ...headers,
+                    ...(body !== undefined && { "Content-Type": contentType }),
+                },
+                body: body === undefined ? undefined : JSON.stringify(body),
+                signal,
+            });
+            await throwUnlessSuccess(answer);
+            return parse(await textOf(answer));
+        } finally {
+            endTurn();
+        }
+    }
+}
+
+/**
+ * Lets so many go on at a time, in the order in which they came. Hundreds of requests at once would each open a connection
+ * and wait in the API server's queues instead of here.
+ */
+class Turns {
+    private readonly waiting: (() => void)[] = [];
+
+    constructor(private free: number) {}
+
+    /** Resolves, when it is one's turn, to what ends it. */
+    async take(): Promise<() => void> {
+        if (this.free > 0) {
+            this.free -= 1;
+        } else {
+            await new Promise<void>((resolve) => this.waiting.push(resolve));
+        }
+        return () => {
+            const next = this.waiting.shift();
+            if (next) {
+                next();
+            } else {
+                this.free += 1;
+            }
+        };
     }
 }
 

@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import type { Fault } from "../plan/faults";
 import { imageTag } from "../plan/images";
 import { found, listAll, reasonOf, type Connection } from "./connection";
+import type { DataPlane } from "./dataPlane";
 import { PROXY_CONTAINER } from "./pods";
 import { rolloutStatus } from "./rolloutStatus";
 
@@ -40,6 +41,7 @@ const PROBES = 5;
 export async function checkControlPlane(
     connection: Connection,
     target: { readonly version: string; readonly proxy: string },
+    dataPlane: Pick<DataPlane, "pods" | "namespaceLabels">,
 ): Promise<ControlPlaneChecks> {
     const passed: string[] = [];
     const faults: Fault[] = [];
@@ -80,7 +82,7 @@ export async function checkControlPlane(
         }
     }
     if (faults.length === 0) {
-        const { answer, refusals } = await askInjector(core, target.proxy);
+        const { answer, refusals } = await askInjector(core, target.proxy, askable(dataPlane));
         if (answer === undefined) {
             passed.push(
                 refusals.length === 0
@@ -105,8 +107,7 @@ export async function checkControlPlane(
  * Asks until the answer is `proxy`, or the time is up. A namespace whose own policies (quota, another webhook)
  * refuse the probe says nothing about the injector; the next one is asked.
  */
-async function askInjector(core: k8s.CoreV1Api, proxy: string) {
-    const namespaces = await meshedNamespaces(core);
+async function askInjector(core: k8s.CoreV1Api, proxy: string, namespaces: readonly string[]) {
     const deadline = Date.now() + PROPAGATION_MS;
     for (;;) {
         const refusals: string[] = [];
@@ -138,27 +139,18 @@ async function askInjector(core: k8s.CoreV1Api, proxy: string) {
     }
 }
 
-/** Namespaces where meshed pods run and a new pod gets the mesh's own proxy: neither pinned nor exempt. */
-async function meshedNamespaces(core: k8s.CoreV1Api): Promise<string[]> {
-    const [all, pods] = await Promise.all([
-        listAll((page) => core.listNamespace(page)),
-        listAll((page) =>
-            core.listPodForAllNamespaces({ ...page, labelSelector: "linkerd.io/control-plane-ns" }),
-        ),
-    ]);
-    const apart = new Set(
-        all
-            .filter(
-                ({ metadata }) =>
-                    metadata?.annotations?.["config.linkerd.io/proxy-version"] !== undefined ||
-                    metadata?.labels?.["config.linkerd.io/admission-webhooks"] === "disabled",
-            )
-            .map((one) => one.metadata?.name ?? "")
-            .concat("linkerd", "linkerd-viz", "kube-system", "cert-manager"),
+/** Namespaces in which a new pod gets what the injector gives by default. */
+function askable({ pods, namespaceLabels }: Pick<DataPlane, "pods" | "namespaceLabels">): string[] {
+    const names = pods.filter((pod) => pod.pin === undefined).map((pod) => pod.namespace);
+    return [...new Set(names)].filter(
+        (name) =>
+            !APART.has(name) &&
+            namespaceLabels.get(name)?.["config.linkerd.io/admission-webhooks"] !== "disabled",
     );
-    const names = pods.map((pod) => pod.metadata?.namespace ?? "");
-    return [...new Set(names)].filter((name) => !apart.has(name));
 }
+
+/** Namespaces with rules of their own about injection. */
+const APART = new Set(["linkerd", "linkerd-viz", "kube-system", "cert-manager"]);
 
 /** The proxy that a new pod would get, or why it would get none. Makes no pod. */
 async function injectedProxy(core: k8s.CoreV1Api, namespace: string): Promise<string> {

@@ -35,7 +35,11 @@ export class LiveDataPlane {
     private readonly listeners = new Map<string, Set<() => void>>();
     private readonly anyListeners = new Set<() => void>();
 
-    constructor(api: KubeApi, onTrouble: (reason: string) => void, namespace = "linkerd") {
+    constructor(
+        private readonly api: KubeApi,
+        onTrouble: (reason: string) => void,
+        private readonly namespace = "linkerd",
+    ) {
         this.feeds = Object.fromEntries(
             Object.entries(sources(namespace)).map(([name, source]) => {
                 const { path, record, query, optional } = source as CollectionSource<unknown>;
@@ -98,6 +102,15 @@ export class LiveDataPlane {
     /** All of it; takes time that grows with the number of pods. */
     snapshot(): DataPlane {
         return assemble(this.collections);
+    }
+
+    /** All of it with pods that are read anew: a watch may be a moment behind. @throws ApiError */
+    async verified(): Promise<DataPlane> {
+        const { path, query, record } = sources(this.namespace).pods;
+        const slim = record as (item: object) => PodRecord | undefined;
+        const { items } = await this.api.list(path, slim, { ...query });
+        const pods = new Map(items.map((pod) => [`${pod.namespace}/${pod.name}`, pod]));
+        return assemble({ ...this.collections, pods });
     }
 
     /** One workload, or undefined where it is gone. `key` as workloadKey makes it. */

@@ -37,6 +37,8 @@ export interface ClusterOptions {
     programs: ClusterPrograms;
     /** Defaults to 3. */
     nodes?: number;
+    /** For thousands of workloads: the API server takes some GB to be faster. Defaults to false. */
+    large?: boolean;
     /**
      * Leave the cluster running when this process ends; `stopKeptCluster(directory)` ends it.
      * Defaults to false: the cluster goes when this process does, however it ends.
@@ -53,7 +55,8 @@ export interface ClusterOptions {
  * Throws with the reason where that fails; nothing is left behind then.
  */
 export async function startCluster(options: ClusterOptions): Promise<EmbeddedCluster> {
-    const { name, programs, nodes = 3, keep = false, progress = () => undefined } = options;
+    const { name, programs, nodes = 3, large = false, keep = false } = options;
+    const { progress = () => undefined } = options;
     if (!/^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$/.test(name)) {
         throw new Error(
             `"${name}" cannot be the name of an embedded cluster. ` +
@@ -64,7 +67,7 @@ export async function startCluster(options: ClusterOptions): Promise<EmbeddedClu
     const socket = await chooseSocket(directory);
     let gateway: ChildProcess | undefined;
     try {
-        await writeRecord(directory, { name, nodes, keep, socket, programs });
+        await writeRecord(directory, { name, nodes, large, keep, socket, programs });
         gateway = await spawnGateway(directory);
         // Said only now: from here on the gateway cleans up, whatever becomes of this process.
         progress(`Starting the embedded cluster ${name} in ${directory}.`);

@@ -31,6 +31,8 @@ const recordSchema = z.object({
     name: z.string(),
     nodes: z.number(),
     keep: z.boolean(),
+    /** Set up for thousands of workloads. */
+    large: z.boolean().optional(),
     /** Of the CONNECT proxy; outside the directory where the directory's path is too long. */
     socket: z.string(),
     programs: z.object({

@@ -11,6 +11,7 @@ import { waveLines } from "../report/preview";
 import { toLog, type Emit, type RolloutEvent } from "./events";
 import type { WaveInput } from "./input";
 import { eventLine, keepReport } from "./keep";
+import { keepHeapSmall } from "./memory";
 import { HELP, readOptions, type Options } from "./options";
 import { failureLines, summaryLine, tableLines } from "./report";
 import { refusalText, runWave } from "./runWave";
@@ -18,6 +19,7 @@ import { refusalText, runWave } from "./runWave";
 const INTERRUPTED = 130;
 
 async function main(): Promise<number> {
+    keepHeapSmall();
     const options = await readOptions(process.argv.slice(2));
     if (!options) {
         process.stdout.write(HELP);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeApi } from "../cluster/api";
 import type { Connection } from "../cluster/connection";
 import { checkControlPlane } from "../cluster/controlPlane";
-import { observeDataPlane, type DataPlane } from "../cluster/dataPlane";
+import type { DataPlane } from "../cluster/dataPlane";
 import { LiveDataPlane } from "../cluster/liveDataPlane";
 import {
     behind,
@@ -77,12 +77,12 @@ export async function runWave(
             Math.min(milliseconds(limit), LONGEST_MS),
         );
     try {
-        const checks = await checkControlPlane(connection, input.target);
+        await live.start();
+        const checks = await checkControlPlane(connection, input.target, live.snapshot());
         checks.passed.forEach((passed) => emit({ type: "check", passed }));
         if (checks.faults.length > 0) {
             throw new RefusedError(checks.faults);
         }
-        await live.start();
         const wave = new WaveRun(input, connection, api, evictions, live, emit, stop, ended.signal);
         return await wave.run(lost);
     } finally {
@@ -146,8 +146,7 @@ class WaveRun {
         if (failures.length === 0 && settings.jobs === "wait" && !this.stop.aborted) {
             failures.push(...(await this.waitForJobs()));
         }
-        // Read anew: a watch may be a moment behind.
-        const data = await observeDataPlane(this.api);
+        const data = await live.verified();
         const after = planDataPlane(data, target.proxy, scope);
         failures.push(...this.staleFailures(after, results));
         if (failures.length === 0 && this.stop.aborted) {

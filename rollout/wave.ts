@@ -5,10 +5,12 @@ import { toLog, type Emit } from "./events";
 import { readInput, waveInput } from "./input";
 import { eventFile, keepReport } from "./keep";
 import { limitedLog } from "./log";
+import { keepHeapSmall } from "./memory";
 import { failureLines, reportJson, summaryLine, tableLines } from "./report";
 import { refusalText, runWave } from "./runWave";
 
 async function main(): Promise<void> {
+    keepHeapSmall();
     const input = await readInput(waveInput);
     const { wave } = input.scope;
     const log = limitedLog((line) => process.stderr.write(`${line}\n`));
