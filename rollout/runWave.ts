@@ -28,6 +28,8 @@ import { schedule } from "./schedule";
 
 /** How often the summary is told. */
 const SUMMARY_MS = 15_000;
+/** An API server that is restarted or upgraded comes back within it. */
+const LEASE_SECONDS = 60;
 /** setTimeout takes no more. */
 const LONGEST_MS = 2 ** 31 - 1;
 /** Clocks of this machine and of the API server may be so far apart. */
@@ -56,8 +58,11 @@ export async function runWave(
     const api = new KubeApi(connection, { onRetry: note });
     const ended = new AbortController();
     const lost: string[] = [];
-    const lease = await takeLease(api, {
+    // Connections of its own: a renewal must not wait behind hundreds of restarts.
+    const leaseApi = new KubeApi(connection, { onRetry: note });
+    const lease = await takeLease(leaseApi, {
         namespace: "linkerd",
+        seconds: LEASE_SECONDS,
         say: note,
         onLost: (reason) => {
             lost.push(`the lease was lost: ${reason}`);
@@ -89,8 +94,7 @@ export async function runWave(
         clearTimeout(timer);
         await live.stop();
         await lease.release();
-        api.close();
-        evictions.close();
+        [api, evictions, leaseApi].forEach((one) => one.close());
     }
 }
 
@@ -140,8 +144,8 @@ class WaveRun {
         }
         const results = await this.roll(plan);
         const failures = [
-            ...results.flatMap((one) => (one.failure === undefined ? [] : [one.failure])),
             ...lost,
+            ...results.flatMap((one) => (one.failure === undefined ? [] : [one.failure])),
         ];
         if (failures.length === 0 && settings.jobs === "wait" && !this.stop.aborted) {
             failures.push(...(await this.waitForJobs()));
