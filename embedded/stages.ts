@@ -75,7 +75,9 @@ export function stages(): object[] {
         }),
         stage("Pod", "pod-delete", {
             when: ".metadata.deletionTimestamp != null",
-            after: annotation(terminateAfter),
+            // A grace of 0 is kwok's own deletion under way: to repeat it at once would ask for a
+            // pod that is gone.
+            after: `if .metadata.deletionGracePeriodSeconds == 0 then "5s" else ${annotation(terminateAfter)} end`,
             next: { finalizers: { empty: true }, delete: true },
         }),
     ];

@@ -28,17 +28,14 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const leash = `data:text/javascript,import { kill, pid, stdin } from "node:process";
 stdin.on("end", () => kill(pid, "SIGKILL")).resume().unref();`;
 
-const running = new Set<ChildProcess>();
+const running = new Map<ChildProcess, Promise<Result>>();
 
 /** Kills what a test that failed left running; for `afterEach`. */
 export async function endPrograms(): Promise<void> {
-    await Promise.all(
-        [...running].map(async (child) => {
-            const closed = once(child, "close");
-            child.kill("SIGKILL");
-            await closed;
-        }),
-    );
+    for (const child of running.keys()) {
+        child.kill("SIGKILL");
+    }
+    await Promise.allSettled(running.values());
 }
 
 /** Starts `rollout/main.ts` as a shell in `folder` would, without the environment of this process. */
@@ -49,7 +46,6 @@ export function startProgram(folder: string, args: readonly string[]): Program {
         ["--import", leash.replaceAll("\n", ""), "--import", tsx, main, ...args],
         { cwd: folder, env: { PATH: process.env["PATH"], HOME: folder } },
     );
-    running.add(child);
     const lines: string[] = [];
     const waiting = new Set<() => void>();
     let stdout = "";
@@ -62,12 +58,14 @@ export function startProgram(folder: string, args: readonly string[]): Program {
         lines.splice(0, lines.length, ...stderr.split("\n").slice(0, -1));
         tell();
     });
-    const ended = once(child, "close").then(([code]) => {
-        over = true;
-        running.delete(child);
-        tell();
-        return { code: code as number | null, stdout, stderr };
-    });
+    const ended = once(child, "close")
+        .then(([code]) => ({ code: code as number | null, stdout, stderr }))
+        .finally(() => {
+            over = true;
+            running.delete(child);
+            tell();
+        });
+    running.set(child, ended);
     return {
         pid: child.pid ?? 0,
         ended,
