@@ -4,7 +4,7 @@ import { KubeApi } from "../cluster/api";
 import { ClusterError, connect, found, readClusterUid, reasonOf } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
 import { planDataPlane, withBudgets } from "../plan/dataPlane";
-import { formatFaults, RefusedError } from "../plan/faults";
+import { formatFaults, RefusedError, type Fault } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
 import { scopeOf } from "../plan/waves";
 import { waveLines } from "../report/preview";
@@ -12,11 +12,12 @@ import { toLog, type Emit, type RolloutEvent } from "./events";
 import type { WaveInput } from "./input";
 import { eventLine, keepReport } from "./keep";
 import { keepHeapSmall } from "./memory";
-import { HELP, readOptions, type Options } from "./options";
+import { HELP, readOptions, SELECTED, type Options } from "./options";
 import { failureLines, summaryLine, tableLines } from "./report";
 import { refusalText, runWave } from "./runWave";
 
 const INTERRUPTED = 130;
+const AGAIN = "mend what is named, then run the same again: it goes on where it stopped";
 
 async function main(): Promise<number> {
     keepHeapSmall();
@@ -76,8 +77,12 @@ async function main(): Promise<number> {
                 process.stdout.write(eventLine({ type: "report", ...report }));
             }
             if (report.failures.length > 0) {
-                failureLines(report, path).forEach(say);
+                failureLines(report, path, AGAIN).forEach(say);
                 return stop.signal.aborted ? INTERRUPTED : 1;
+            }
+            if (report.pods === 0 && wave === SELECTED) {
+                say("--namespace, --workload: select no meshed pod; nothing was restarted");
+                return 1;
             }
         } catch (error) {
             if (!(error instanceof RefusedError)) {
@@ -135,6 +140,21 @@ function follow(event: RolloutEvent, rolling: Set<string>): void {
     }
 }
 
+/** What a stack's config says for Pulumi is an option here. */
+function fromShell({ subject, rule, value, next }: ClusterError): Fault {
+    const here: Readonly<Record<string, string>> = {
+        context: "--context NAME; kubectl config get-contexts -o name",
+        kubeconfig: "--kubeconfig FILE, or set KUBECONFIG",
+        clusterUid: "--context NAME of that cluster, or its --cluster-uid UID",
+    };
+    return {
+        subject,
+        value,
+        rule,
+        next: (next.includes("pulumi config set") ? here[subject] : undefined) ?? next,
+    };
+}
+
 main().then(
     (code) => (process.exitCode = code),
     (error: unknown) => {
@@ -142,7 +162,7 @@ main().then(
             error instanceof RefusedError
                 ? error.message
                 : error instanceof ClusterError
-                  ? formatFaults([error])
+                  ? formatFaults([fromShell(error)])
                   : reasonOf(error);
         process.stderr.write(`${text}\n`);
         process.exitCode = 1;

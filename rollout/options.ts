@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import { isDeepStrictEqual, parseArgs } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
-import { RefusedError } from "../plan/faults";
+import { RefusedError, type Fault } from "../plan/faults";
 import { REST, rollout, type Rollout } from "../plan/waves";
 
 /** What the rollout program is asked to do from a shell. */
@@ -20,6 +20,9 @@ export interface Options {
     readonly json: boolean;
     readonly plan: boolean;
 }
+
+/** The one wave of --namespace and --workload. */
+export const SELECTED = "selected";
 
 export const HELP = `Restarts the stale part of the data plane, without an upgrade: wave by wave, at a pace, verified.
 
@@ -60,7 +63,18 @@ export async function readOptions(args: readonly string[]): Promise<Options | un
         return undefined;
     }
     const file = given["stack-file"] === undefined ? {} : await stackConfig(given["stack-file"]);
-    const section = z.record(z.string(), z.unknown()).parse(file["rollout"] ?? {});
+    const parsedSection = z.record(z.string(), z.unknown()).safeParse(file["rollout"] ?? {});
+    if (!parsedSection.success) {
+        throw new RefusedError([
+            {
+                subject: "rollout",
+                value: String(file["rollout"]),
+                rule: "must be a map of settings, such as pace and waves",
+                next: "npm run rollout -- --help",
+            },
+        ]);
+    }
+    const section = parsedSection.data;
     const overrides = Object.fromEntries(
         Object.entries({
             pace: numberOrText(given.pace),
@@ -78,7 +92,7 @@ export async function readOptions(args: readonly string[]): Promise<Options | un
     };
     const narrowed = Object.keys(select).length > 0;
     const waves = narrowed
-        ? [{ name: "selected", select: [select] }]
+        ? [{ name: SELECTED, select: [select] }]
         : ((section["waves"] as object[] | undefined) ?? []);
     const result = rollout.safeParse({
         ...section,
@@ -91,11 +105,7 @@ export async function readOptions(args: readonly string[]): Promise<Options | un
     const context = text("context", given.context);
     if (!result.success || context === undefined) {
         throw new RefusedError([
-            ...(result.error?.issues ?? []).map((issue) => ({
-                subject: `rollout.${issue.path.join(".")}`,
-                rule: issue.message,
-                next: "npm run rollout -- --help",
-            })),
+            ...optionFaults(result.error?.issues ?? [], given),
             ...(context === undefined
                 ? [
                       {
@@ -107,7 +117,7 @@ export async function readOptions(args: readonly string[]): Promise<Options | un
                 : []),
         ]);
     }
-    const only = narrowed ? ["selected"] : (given.wave ?? []);
+    const only = narrowed ? [SELECTED] : (given.wave ?? []);
     const names = result.data.waves.map((one) => one.name);
     const unknown = only.filter((name) => !names.includes(name));
     if (unknown.length > 0) {
@@ -131,6 +141,44 @@ export async function readOptions(args: readonly string[]): Promise<Options | un
         json: given.json ?? false,
         plan: given.plan ?? false,
     };
+}
+
+/** Options by the key of the stack file that they beat. */
+const OPTIONS = {
+    pace: "pace",
+    atOnce: "at-once",
+    soak: "soak",
+    timeout: "timeout",
+    limit: "limit",
+    jobs: "jobs",
+    disruptionBudgets: "disruption-budgets",
+    namespaces: "namespace",
+    workloads: "workload",
+} as const;
+
+/** Each by the option that gave the value; else by its key in the stack file. */
+function optionFaults(
+    issues: readonly z.core.$ZodIssue[],
+    given: ReturnType<typeof parsed>,
+): readonly Fault[] {
+    const faults = issues.map(({ path, message }): Fault => {
+        const key = path.findLast((one) => typeof one === "string" && one in OPTIONS);
+        const option = key === undefined ? undefined : OPTIONS[key as keyof typeof OPTIONS];
+        const index = path.at(-1);
+        const values = option === undefined ? undefined : given[option];
+        const value = Array.isArray(values) ? values[Number(index)] : values;
+        return {
+            ...(value === undefined
+                ? { subject: ["rollout", ...path].join(".") }
+                : { subject: `--${option}`, value }),
+            rule: message,
+            next: "npm run rollout -- --help",
+        };
+    });
+    // Each wave gets the value of the option.
+    return faults.filter(
+        (one, index) => faults.findIndex((other) => isDeepStrictEqual(one, other)) === index,
+    );
 }
 
 function parsed(args: readonly string[]) {

@@ -101,12 +101,16 @@ export function summaryLine(report: WaveReport): string {
 const MOST_FAILURES = 20;
 
 /** What a wave that failed tells: why, what is untouched, and the next step. `path`: of the whole report. */
-export function failureLines({ wave, failures }: WaveReport, path: string): string[] {
+export function failureLines(
+    { wave, failures }: WaveReport,
+    path: string,
+    next = "mend what is named, then `pulumi up` goes on at this wave; or revert linkerdVersion and `pulumi up`",
+): string[] {
     const left = failures.length - MOST_FAILURES;
     return [
         `wave ${wave} failed; other workloads and later waves stay as they are (${path}):`,
         ...failures.slice(0, MOST_FAILURES).map((failure) => `  ${failure}`),
         ...(left > 0 ? [`  and ${left} more`] : []),
-        "next: mend what is named, then `pulumi up` goes on at this wave; or revert linkerdVersion and `pulumi up`",
+        `next: ${next}`,
     ];
 }

@@ -21,8 +21,8 @@ export interface RollContext {
     readonly emit: Emit;
     /** Ends the waiting. */
     readonly signal: AbortSignal;
-    /** Told how many of its pods are new. */
-    readonly onPods: (workload: string, updated: number) => void;
+    /** Told how many of its pods are new, and how many are wanted. */
+    readonly onPods: (workload: string, updated: number, wanted: number) => void;
 }
 
 /** What a look at a workload found. */
@@ -53,6 +53,7 @@ export async function roll(plan: WorkloadPlan, context: RollContext): Promise<bo
     const generation = plan.action === "wait" ? 0 : await change(plan, context.api);
     let wrongSince: number | undefined;
     let gaveUpBefore: boolean | undefined;
+    const removed = new Set<string>();
     return until(plan, context, ({ workload, pods }) => {
         const { status } = workload;
         const seen = workload.observed && workload.generation >= generation;
@@ -66,7 +67,7 @@ export async function roll(plan: WorkloadPlan, context: RollContext): Promise<bo
             } else if (!gaveUpBefore) {
                 throw new StuckError(`${status.givenUp}${podsInTrouble(pods)}`);
             }
-            unblock(workload.kind, alive, context);
+            unblock(workload.kind, alive, removed, context);
         }
         const rolled = seen && status.done;
         const wrong = rolled && stale.some((pod) => pod.currentRevision);
@@ -106,17 +107,25 @@ async function change(plan: WorkloadPlan, api: KubeApi): Promise<number> {
  * Deletes a broken pod of an older revision, for which the controller of a StatefulSet would wait for ever
  * (kubernetes/kubernetes#67250). It serves nobody.
  */
-function unblock(kind: string, alive: readonly MeshedPod[], context: RollContext): void {
+function unblock(
+    kind: string,
+    alive: readonly MeshedPod[],
+    /** uids: the watch shows a moment later that they go. */
+    removed: Set<string>,
+    context: RollContext,
+): void {
     if (kind !== "StatefulSet") {
         return;
     }
     for (const pod of alive) {
-        if (!pod.ready && !pod.currentRevision && BROKEN.test(pod.trouble ?? "")) {
+        const broken = !pod.ready && !pod.currentRevision && BROKEN.test(pod.trouble ?? "");
+        if (broken && !removed.has(pod.uid)) {
+            removed.add(pod.uid);
             context.emit({
                 type: "note",
                 text: `${pod.namespace}/${pod.name}: deleted, because it is broken (${pod.trouble}) and its StatefulSet would wait for it`,
             });
-            void removePod(pod, context.api).catch(() => undefined);
+            void removePod(pod, context.api).catch(() => removed.delete(pod.uid));
         }
     }
 }
@@ -161,7 +170,8 @@ async function evictStale(plan: WorkloadPlan, context: RollContext): Promise<boo
         return {
             done: stale.length === 0 && !busy && missing <= 0,
             mark: `${stale.length}/${ready.length}/${pods.length}`,
-            updated: alive.length - stale.length,
+            // Those on their way out are neither stale nor new.
+            updated: alive.filter((pod) => pod.proxy === context.target).length,
         };
     });
 }
@@ -204,6 +214,7 @@ function until(
     const name = nameOf(plan.workload);
     return new Promise((resolve, reject) => {
         let mark = "";
+        let told = "";
         let deadline = Date.now() + timeoutMs;
         let ended = false;
         const end = (finish: () => void) => {
@@ -229,8 +240,10 @@ function until(
                     deadline = Date.now() + timeoutMs;
                     const { available, wanted } = view.workload.status;
                     const { updated } = finding;
-                    if (updated !== undefined) {
-                        context.onPods(name, updated);
+                    const numbers = `${updated}/${available}/${wanted}`;
+                    if (updated !== undefined && told !== numbers) {
+                        told = numbers;
+                        context.onPods(name, updated, wanted);
                         emit({
                             type: "workload",
                             workload: name,

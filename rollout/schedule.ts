@@ -35,6 +35,8 @@ const NEXT_FOR_BUDGETS =
 interface Running {
     readonly plan: WorkloadPlan;
     updated: number;
+    /** Pods that are still to come. */
+    left: number;
 }
 
 /** Why a workload that waits cannot start now. */
@@ -118,7 +120,7 @@ class Schedule {
     private progress(): Progress {
         const done = this.results.reduce((sum, one) => sum + one.pods, 0);
         const half = [...this.running.values()].reduce(
-            (sum, { plan, updated }) => sum + Math.min(updated, plan.pods),
+            (sum, { plan, left }) => sum + Math.max(0, plan.pods - left),
             0,
         );
         const minutes = (Date.now() - this.begun) / 60_000;
@@ -275,7 +277,7 @@ class Schedule {
             return;
         }
         this.pace.charge(now.action === "wait" || now.action === "return" ? 0 : now.pods);
-        const running: Running = { plan: now, updated: 0 };
+        const running: Running = { plan: now, updated: 0, left: now.pods };
         this.running.set(key, running);
         context.emit({
             type: "workload",
@@ -285,7 +287,8 @@ class Schedule {
             pods: now.pods,
             from: now.from,
         });
-        const onPods = (_workload: string, updated: number) => {
+        const onPods = (_workload: string, updated: number, wanted: number) => {
+            running.left = Math.max(0, wanted - updated);
             if (now.action === "restart") {
                 // An autoscaler may ask for more pods than were planned.
                 const more = Math.max(updated, now.pods) - Math.max(running.updated, now.pods);
