@@ -1,4 +1,6 @@
 const MINUTE_MS = 60_000;
+/** Sums of fractions of a pod are off by less. */
+const TINY = 1e-6;
 /** Of a minute's pods: how much of a pause is caught up at once. */
 const BURST = 1 / 6;
 
@@ -23,7 +25,7 @@ export class Pace {
             return 0;
         }
         this.fill(this.podsPerMinute);
-        return this.tokens >= 0 ? 0 : Math.ceil((-this.tokens / this.podsPerMinute) * MINUTE_MS);
+        return this.tokens > -TINY ? 0 : Math.ceil((-this.tokens / this.podsPerMinute) * MINUTE_MS);
     }
 
     charge(pods: number): void {
