@@ -39,8 +39,10 @@ async function main(): Promise<number> {
     const say = (line: string) => void process.stderr.write(`${line}\n`);
     const lines = toLog(say);
     const rolling = new Set<string>();
+    let selected = 0;
     const emit: Emit = (event) => {
         follow(event, rolling);
+        selected = event.type === "wave" ? event.pods : selected;
         lines(event);
         if (options.json) {
             process.stdout.write(eventLine(event));
@@ -80,7 +82,7 @@ async function main(): Promise<number> {
                 failureLines(report, path, AGAIN).forEach(say);
                 return stop.signal.aborted ? INTERRUPTED : 1;
             }
-            if (report.pods === 0 && wave === SELECTED) {
+            if (selected === 0 && wave === SELECTED) {
                 say("--namespace, --workload: select no meshed pod; nothing was restarted");
                 return 1;
             }

@@ -174,6 +174,12 @@ describe("options", () => {
         expect(code).toBe(1);
         expect(stderr).toContain(`has uid ${mesh.cluster.uid}`);
     });
+
+    it("a namespace that has no meshed pod is no success", async () => {
+        const { code, stderr } = await rollout("--namespace", "shpo").ended;
+        expect(code).toBe(1);
+        expect(stderr).toContain("--namespace, --workload: select no meshed pod");
+    });
 });
 
 describe("--plan", () => {
