@@ -1,7 +1,7 @@
 import type { Connection } from "../../cluster/connection";
 import type { PrometheusAddress } from "../../cluster/prometheus";
 import { milliseconds } from "../../plan/durations";
-import { DEFAULT_RULES, type MetricRule, type MetricsGate, type Recorded } from "../../plan/gates";
+import { DEFAULT_RULES, type MetricsGate, type Recorded } from "../../plan/gates";
 import type { MetricsSettings, WaveSettings } from "../../plan/waves";
 import type { Emit } from "../events";
 import { metricsGate } from "./metrics";
@@ -34,7 +34,7 @@ export function metricsGateOf(settings: NonNullable<MetricsSettings>): MetricsGa
         prometheus: address,
         windowSeconds: milliseconds(window) / 1000,
         limitSeconds: milliseconds(limit) / 1000,
-        rules: (rules as MetricRule[] | undefined) ?? DEFAULT_RULES,
+        rules: rules ?? DEFAULT_RULES,
     };
 }
 
