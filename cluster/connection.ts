@@ -143,7 +143,7 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
 }
 
 /** HTTP status of an answer of the API server; undefined where there was none. */
-export function statusOf(error: unknown): number | undefined {
+function statusOf(error: unknown): number | undefined {
     return error instanceof k8s.ApiException ? error.code : undefined;
 }
 
