@@ -55,7 +55,9 @@ export async function runWave(
     stop: AbortSignal,
 ): Promise<WaveOutcome> {
     const note = (text: string) => emit({ type: "note", text });
-    const api = new KubeApi(connection, { onRetry: note });
+    // A server that is too busy for one request is as good as a workload without progress.
+    const patienceMs = milliseconds(input.settings.timeout);
+    const api = new KubeApi(connection, { onRetry: note, patienceMs });
     const ended = new AbortController();
     const lost: string[] = [];
     // Connections of its own: a renewal must not wait behind hundreds of restarts.

@@ -252,7 +252,7 @@ function rollout(way: string): Rollout {
         [
             ...["--import", TSX, join(PROJECT, "rollout/main.ts")],
             ...["--kubeconfig", way, "--context", mesh.cluster.context],
-            ...["--pace", "unlimited", "--at-once", "6", "--soak", "0s", "--timeout", "60s"],
+            ...["--pace", "unlimited", "--at-once", "6", "--soak", "0s", "--timeout", "4m"],
         ],
         { cwd: mesh.folder, detached: true, stdio: ["ignore", "ignore", "pipe"] },
     );
