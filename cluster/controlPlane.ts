@@ -1,10 +1,10 @@
 import * as k8s from "@kubernetes/client-node";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parse } from "yaml";
 import type { Fault } from "../plan/faults";
 import { imageTag } from "../plan/images";
-import { found, listAll, reasonOf, type Connection } from "./connection";
+import { listAll, reasonOf, type Connection } from "./connection";
 import type { DataPlane } from "./dataPlane";
+import { readLinkerdConfig } from "./linkerdConfig";
 import { PROXY_CONTAINER } from "./pods";
 import { rolloutStatus } from "./rolloutStatus";
 
@@ -46,16 +46,13 @@ export async function checkControlPlane(
     const passed: string[] = [];
     const faults: Fault[] = [];
     const { core, apps } = connection;
-    const config = await found(
-        core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" }),
-    );
-    const values = parse(config?.data?.["values"] ?? "") as { linkerdVersion?: string } | null;
-    if (values?.linkerdVersion === target.version) {
+    const live = (await readLinkerdConfig(core))?.version;
+    if (live === target.version) {
         passed.push(`linkerd-config names ${target.version}`);
     } else {
         faults.push({
             subject: "ConfigMap linkerd/linkerd-config",
-            value: values?.linkerdVersion ?? "missing",
+            value: live ?? "missing",
             rule: `must name linkerdVersion ${target.version}`,
             next: "pulumi up --refresh",
         });

@@ -1,5 +1,4 @@
 import * as k8s from "@kubernetes/client-node";
-import { parse } from "yaml";
 import type { KeyPair } from "../plan/certificates";
 import { ANCHOR_SECRET, ISSUER_SECRET, type LiveIdentity } from "../plan/identity";
 import {
@@ -9,6 +8,7 @@ import {
     type LiveWebhookCertificates,
 } from "../plan/webhooks";
 import { found, listAll, type Connection } from "./connection";
+import { readLinkerdConfig } from "./linkerdConfig";
 
 /** Annotation on the mesh's namespaces that names the stack which owns the installation. */
 export const STACK_ANNOTATION = "mesh-upgrade/stack";
@@ -58,7 +58,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         await Promise.all([
             found(core.readNamespace({ name: "linkerd" })),
             found(core.readNamespace({ name: "linkerd-viz" })),
-            found(core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" })),
+            readLinkerdConfig(core),
             listAll((page) => extensions.listCustomResourceDefinition(page)),
             secret("linkerd", ISSUER_SECRET),
             secret("linkerd", ANCHOR_SECRET),
@@ -79,7 +79,6 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
             return [service, keyPair(leaf)] as const;
         }),
     );
-    const values = parse(config?.data?.["values"] ?? "") as { linkerdVersion?: string } | null;
     const issuerPair = keyPair(issuer);
     const anchorPair = keyPair(anchor);
     const caPair = keyPair(ca);
@@ -90,7 +89,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
                 name: one.metadata?.name ?? "",
                 stack: one.metadata?.annotations?.[STACK_ANNOTATION],
             })),
-        linkerdVersion: values?.linkerdVersion,
+        linkerdVersion: config?.version,
         installed: config !== undefined,
         crds: crds
             .filter((crd) => CRDS.test(crd.metadata?.name ?? ""))

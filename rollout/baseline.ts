@@ -1,9 +1,9 @@
 // How it is before the upgrade: the control plane's version and each wave's metrics. With the Prometheus of viz this is the
 // last chance to see them: its upgrade empties it.
-import { parse } from "yaml";
 import { KubeApi } from "../cluster/api";
-import { connect, found, reasonOf } from "../cluster/connection";
+import { connect, reasonOf } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
+import { readLinkerdConfig } from "../cluster/linkerdConfig";
 import { planDataPlane } from "../plan/dataPlane";
 import { metricsGateOf } from "./gates/gates";
 import { recordMetrics } from "./gates/metrics";
@@ -13,11 +13,7 @@ import { recordKey } from "./runWave";
 async function main(): Promise<void> {
     const input = await readInput(baselineInput);
     const connection = await connect(input.cluster);
-    const config = await found(
-        connection.core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" }),
-    );
-    const values = parse(config?.data?.["values"] ?? "") as { linkerdVersion?: string } | null;
-    const from = values?.linkerdVersion;
+    const from = (await readLinkerdConfig(connection.core))?.version;
     const metrics: Baseline["metrics"] = {};
     if (input.waves.length > 0 && from !== undefined) {
         const api = new KubeApi(connection);

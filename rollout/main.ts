@@ -1,8 +1,8 @@
 // The rollout program from a shell: `npm run rollout -- --help`.
-import { parse } from "yaml";
 import { KubeApi } from "../cluster/api";
-import { ClusterError, connect, found, readClusterUid, reasonOf } from "../cluster/connection";
+import { ClusterError, connect, readClusterUid, reasonOf } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
+import { readLinkerdConfig } from "../cluster/linkerdConfig";
 import { planDataPlane, withBudgets } from "../plan/dataPlane";
 import { formatFaults, RefusedError, type Fault } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
@@ -102,11 +102,8 @@ async function targetOf(
     { version, proxy }: Options,
     core: Awaited<ReturnType<typeof connect>>["core"],
 ): Promise<WaveInput["target"]> {
-    const config = await found(
-        core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" }),
-    );
-    const values: unknown = parse(config?.data?.["values"] ?? "");
-    const live = (values as { linkerdVersion?: string } | null)?.linkerdVersion;
+    const config = await readLinkerdConfig(core);
+    const live = config?.version;
     if (live === undefined) {
         throw new RefusedError([
             {
@@ -117,7 +114,7 @@ async function targetOf(
             },
         ]);
     }
-    return { version: version ?? live, proxy: proxy ?? proxyTagOf(values, version ?? live) };
+    return { version: version ?? live, proxy: proxy ?? proxyTagOf(config?.values, version ?? live) };
 }
 
 async function showPlan({ rollout, only }: Options, proxy: string, api: KubeApi): Promise<void> {

@@ -18,6 +18,7 @@ import { mint } from "../../plan/certificates";
 import { ensureToolchain } from "../../toolchain/index";
 import { changeInjector, configureVersion, installInjector, proxyOf } from "./embeddedCluster.mesh";
 import { eventually } from "./embeddedCluster.support";
+import { waitFor } from "./support/waiting";
 
 const oldProxy = "cr.l5d.io/linkerd/proxy:edge-24.5.3";
 const newProxy = "cr.l5d.io/linkerd/proxy:edge-24.7.5";
@@ -165,6 +166,12 @@ test("step 7: without a Ready injector pods are refused, as failurePolicy Fail h
     await changeInjector(config, { replicas: 0 });
     await expect(createPod("meshed", "refused")).rejects.toThrow(/failed calling webhook/);
     await core.deleteCollectionNamespacedPod({ namespace: "shop", labelSelector: "app=cart" });
+    const apps = config.makeApiClient(AppsV1Api);
+    // Until the controller has seen the deletion, the Deployment's status still counts the pod.
+    await waitFor("the status of cart", async () => {
+        const cart = await apps.readNamespacedDeployment({ namespace: "shop", name: "cart" });
+        return (cart.status?.readyReplicas ?? 0) === 0;
+    });
     await expect(waitForSample(cluster.kubeconfig, cluster.context, 2000)).rejects.toThrow(
         /not ready:\n {2}Deployment shop\/cart: 0 of 1 ready.*failed calling webhook/,
     );
