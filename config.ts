@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { RefusedError, type Fault } from "./plan/faults";
+import { istioSection, resolveIstio, type IstioConfig } from "./plan/istio/config";
 import { rollout, type Rollout } from "./plan/waves";
 import { isFault, parseLinkerdVersion, type LinkerdVersion } from "./plan/versions";
 
@@ -19,7 +20,7 @@ export type IdentityConfig =
           readonly issuer: { readonly certificate: string; readonly key: string };
       };
 
-/** The stack's config, validated; plain data. */
+/** What a stack of any mesh says. */
 export interface Config {
     /** Context of the kubeconfig; never guessed. */
     readonly context: string;
@@ -27,15 +28,29 @@ export interface Config {
     readonly kubeconfig: string | undefined;
     /** uid of namespace kube-system: binds the stack to one cluster. */
     readonly clusterUid: string;
-    readonly linkerdVersion: LinkerdVersion;
     /** Helm repository (https://...) or directory with `<chart>-<version>` directories or archives. */
     readonly charts: string;
+    readonly rollout: Rollout;
+}
+
+/** Linkerd, upgraded in place. */
+export interface LinkerdStackConfig extends Config {
+    readonly mesh: "linkerd";
+    readonly linkerdVersion: LinkerdVersion;
     readonly identity: IdentityConfig;
     readonly crds: { readonly values: ChartValues };
     readonly controlPlane: { readonly values: ChartValues };
     readonly viz: { readonly enabled: boolean; readonly values: ChartValues };
-    readonly rollout: Rollout;
 }
+
+/** Istio or Anthos Service Mesh, by revisions side by side. */
+export interface IstioStackConfig extends Config {
+    readonly mesh: "istio";
+    readonly istio: IstioConfig;
+}
+
+/** The stack's config, validated; plain data. */
+export type StackConfig = LinkerdStackConfig | IstioStackConfig;
 
 const values = z.record(z.string(), z.unknown()).default({});
 const chartSection = z.strictObject({ values }).default({ values: {} });
@@ -60,7 +75,8 @@ const schema = z.strictObject({
             1,
             "must be the uid of namespace kube-system, so that no other cluster is ever changed",
         ),
-    linkerdVersion: z.string().min(1, "must name the Linkerd version, such as edge-24.7.5"),
+    linkerdVersion: z.string().default(""),
+    istio: z.preprocess((value) => (isEmpty(value) ? undefined : value), istioSection.optional()),
     charts: z.string().default(""),
     identity: z.preprocess(
         // An empty section, or none, means the default source.
@@ -79,13 +95,14 @@ const NEXT: Readonly<Record<string, string>> = {
     context: "kubectl config get-contexts -o name, then: pulumi config set context NAME",
     clusterUid:
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
-    linkerdVersion: "pulumi config set linkerdVersion edge-24.7.5",
     identity:
         "set identity.source to generated, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key",
 };
 
-/** The Helm repository of the edge channel. */
+/** The Helm repository of Linkerd's edge channel. */
 export const EDGE_REPOSITORY = "https://helm.linkerd.io/edge";
+/** The Helm repository of Istio's releases. */
+export const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
 
 /**
  * Validates raw config values by key; `secretKeys` are those that are encrypted in the stack file.
@@ -94,7 +111,7 @@ export const EDGE_REPOSITORY = "https://helm.linkerd.io/edge";
 export function parseConfig(
     raw: Readonly<Record<string, unknown>>,
     secretKeys: ReadonlySet<string> = new Set(["identity"]),
-): Config {
+): StackConfig {
     const result = schema.safeParse(raw);
     const faults: Fault[] = result.success ? [] : result.error.issues.map((i) => toFault(i, raw));
     const text = raw["linkerdVersion"];
@@ -102,27 +119,61 @@ export function parseConfig(
     if (version && isFault(version)) {
         faults.push(version);
     }
+    faults.push(...meshFaults(version !== undefined, !isEmpty(raw["istio"])));
     faults.push(...secretFaults(result.data, secretKeys));
-    if (!result.success || !version || isFault(version) || faults.length > 0) {
+    const istio = result.data?.istio && resolveIstio(result.data.istio, result.data.rollout.waves);
+    faults.push(...(istio?.faults ?? []));
+    if (!result.success || faults.length > 0) {
         throw new RefusedError(faults);
     }
-    const { kubeconfig, charts, ...rest } = result.data;
+    const { context, clusterUid, kubeconfig, charts, rollout, identity, crds, controlPlane, viz } =
+        result.data;
+    const common = { context, clusterUid, rollout, kubeconfig: kubeconfig || undefined };
+    if (istio) {
+        return {
+            ...common,
+            mesh: "istio",
+            istio: istio.config,
+            charts: charts || ISTIO_REPOSITORY,
+        };
+    }
     return {
-        ...rest,
-        kubeconfig: kubeconfig || undefined,
-        linkerdVersion: version,
+        ...common,
+        mesh: "linkerd",
+        linkerdVersion: version as LinkerdVersion,
         charts: charts || EDGE_REPOSITORY,
+        ...{ identity, crds, controlPlane, viz },
     };
 }
 
+/** A stack is of one mesh. */
+function meshFaults(linkerd: boolean, istio: boolean): Fault[] {
+    if (linkerd !== istio) {
+        return [];
+    }
+    return [
+        linkerd
+            ? {
+                  subject: "istio",
+                  rule: "and linkerdVersion are both set; a stack upgrades one mesh",
+                  next: "remove one of them, and make a stack of its own for the other mesh",
+              }
+            : {
+                  subject: "linkerdVersion",
+                  rule: "must name the Linkerd version, such as edge-24.7.5",
+                  next: "pulumi config set linkerdVersion edge-24.7.5; for Istio set istio.revisions instead",
+              },
+    ];
+}
+
 /** Reads the stack's config; the only place that does. */
-export async function readConfig(): Promise<Config> {
+export async function readConfig(): Promise<StackConfig> {
     const config = new pulumi.Config();
     const raw: Record<string, unknown> = {};
     for (const key of ["context", "kubeconfig", "clusterUid", "linkerdVersion", "charts"]) {
         raw[key] = config.get(key) ?? "";
     }
-    for (const key of ["crds", "controlPlane", "viz", "rollout"]) {
+    for (const key of ["crds", "controlPlane", "viz", "rollout", "istio"]) {
         raw[key] = parseJson(config.get(key));
     }
     // The PEM texts are needed in plain to be checked; what is declared with them is marked secret again.
@@ -156,7 +207,7 @@ function secretFaults(config: z.infer<typeof schema> | undefined, keys: Readonly
             next: "pulumi config set --secret --path identity.issuer.key < KEY.pem, and make a new key: this one has been seen",
         });
     }
-    for (const key of ["crds", "controlPlane", "viz"].filter((one) => keys.has(one))) {
+    for (const key of ["crds", "controlPlane", "viz", "istio"].filter((one) => keys.has(one))) {
         faults.push({
             subject: `${key}.values`,
             rule: "holds a secret; values of a chart stand in plaintext in the state",

@@ -1,29 +1,61 @@
 import * as pulumi from "@pulumi/pulumi";
 import { locateCharts } from "./charts/source";
 import { KubeApi } from "./cluster/api";
-import { ClusterError, connect, reasonOf } from "./cluster/connection";
+import { readManifests } from "./charts/manifests";
+import { ClusterError, connect, reasonOf, type Connection } from "./cluster/connection";
 import { observeDataPlane } from "./cluster/dataPlane";
+import { observeIstio } from "./cluster/istio/observe";
+import { istioPods } from "./cluster/istio/pods";
 import { observeLinkerd } from "./cluster/linkerd";
 import { failure } from "./components/failure";
+import { declareIstio } from "./components/istio/istio";
 import { declareLinkerd } from "./components/linkerd/linkerd";
-import { readConfig } from "./config";
+import { readConfig, type IstioStackConfig, type LinkerdStackConfig } from "./config";
 import { selectables } from "./plan/dataPlane";
 import { formatFaults, RefusedError } from "./plan/faults";
+import { chartsOf, planIstio } from "./plan/istio/plan";
+import { plannedTarget } from "./plan/istio/target";
 import { chartFaults, crdVersion, planLinkerd } from "./plan/linkerd";
 import { overlapFaults } from "./plan/waves";
-import { previewLines } from "./report/preview";
+import { dataPlaneLines, previewLines } from "./report/preview";
 
 async function program() {
     const config = await readConfig();
     const stack = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-
     const connection = await connect(config);
+    return config.mesh === "istio"
+        ? istio(config, stack, connection)
+        : linkerd(config, stack, connection);
+}
+
+async function istio(config: IstioStackConfig, stack: string, connection: Connection) {
+    const { rollout, charts: source } = config;
+    const { namespace } = config.istio;
+    const api = new KubeApi(connection);
+    const live = await observeIstio(connection, api, namespace).catch(
+        forbidden("the installation"),
+    );
+    const dataPlane = await observeDataPlane(
+        api,
+        istioPods(new Set(config.istio.target.keys())),
+    ).catch(unknownInPreview);
+    const manifests = await readManifests(config.istio, live.serverVersion);
+    const plan = planIstio(config.istio, rollout.waves, live, stack, manifests.split);
+    const charts = await locateCharts(source, chartsOf(plan));
+    const faults = [...plan.faults, ...manifests.faults, ...charts.faults];
+    if (faults.length > 0) {
+        throw new RefusedError(faults);
+    }
+    const target = plannedTarget(plan.planned);
+    for (const line of [...plan.lines, ...dataPlaneLines(dataPlane, target, rollout.waves)]) {
+        await pulumi.log.info(line);
+    }
+    return declareIstio({ config, stack, plan, live, charts: charts.located, connection });
+}
+
+async function linkerd(config: LinkerdStackConfig, stack: string, connection: Connection) {
     const live = await observeLinkerd(connection).catch(forbidden("the installation"));
-    const dataPlane = await observeDataPlane(new KubeApi(connection)).catch((error: unknown) => {
-        // Preview may go on without the list of workloads; an update may not.
-        const reason = reasonOf(error);
-        return pulumi.runtime.isDryRun() ? reason : forbidden("the data plane")(error);
-    });
+    const dataPlane = await observeDataPlane(new KubeApi(connection)).catch(unknownInPreview);
 
     const version = config.linkerdVersion;
     const [charts, plan] = await Promise.all([
@@ -50,6 +82,12 @@ async function program() {
     }
 
     return declareLinkerd({ config, stack, plan, charts: charts.located, connection });
+}
+
+/** Preview may go on without the list of workloads; an update may not. */
+function unknownInPreview(error: unknown): string {
+    const reason = reasonOf(error);
+    return pulumi.runtime.isDryRun() ? reason : forbidden("the data plane")(error);
 }
 
 /** Turns an API server's refusal into a refusal of ours. */

@@ -24,6 +24,7 @@ export interface MeshedPod extends PodRecord {
     readonly templateChanged: boolean;
     /** `config.linkerd.io/proxy-version` of pod or namespace. */
     readonly pin: string | undefined;
+    readonly namespaceLabels: Readonly<Record<string, string>>;
 }
 
 /** A workload, with the revisions that have pods or had. */
@@ -79,21 +80,26 @@ export interface CollectionSource<T> {
     readonly optional?: boolean;
 }
 
-/** Where each collection comes from; pods of the control plane's own namespace are left out. */
-export function sources(controlPlaneNamespace: string): {
+/** The pods that are looked at. */
+export type PodSource = Pick<CollectionSource<PodRecord>, "query" | "record">;
+
+/** Pods with Linkerd's proxy, but for those of the control plane's own namespace. */
+export const LINKERD_PODS: PodSource = {
+    query: {
+        labelSelector: "linkerd.io/control-plane-ns=linkerd",
+        fieldSelector: "metadata.namespace!=linkerd",
+    },
+    record: podRecord,
+};
+
+/** Where each collection comes from. */
+export function sources(pods: PodSource): {
     readonly [K in keyof Collections]: CollectionSource<
         Collections[K] extends Items<infer T> ? T : never
     >;
 } {
     return {
-        pods: {
-            path: "/api/v1/pods",
-            query: {
-                labelSelector: `linkerd.io/control-plane-ns=${controlPlaneNamespace}`,
-                fieldSelector: `metadata.namespace!=${controlPlaneNamespace}`,
-            },
-            record: podRecord,
-        },
+        pods: { ...pods, path: "/api/v1/pods" },
         namespaces: {
             path: "/api/v1/namespaces",
             record: ({ metadata }: NamespaceObject) => ({
@@ -132,13 +138,13 @@ interface NamespaceObject {
     };
 }
 
-/** Reads every meshed pod with its proxy and what it belongs to; changes nothing. */
+/** Reads every pod of the source with its proxy and what it belongs to; changes nothing. */
 export async function observeDataPlane(
     api: KubeApi,
-    controlPlaneNamespace = "linkerd",
+    source: PodSource = LINKERD_PODS,
 ): Promise<DataPlane> {
     const lists = await Promise.all(
-        Object.entries(sources(controlPlaneNamespace)).map(async ([name, source]) => {
+        Object.entries(sources(source)).map(async ([name, source]) => {
             const { path, query, record, optional = false } = source as CollectionSource<Named>;
             const slim = record as (item: object) => Named | undefined;
             const { items } = await api.list(path, slim, { ...query }).catch((error: unknown) => {
@@ -239,10 +245,12 @@ export class DataPlaneIndex {
         const record = this.record(key);
         const own = record && this.revisionOf(record, pod);
         const current = record && this.currentRevision(record);
+        const namespace = this.collections.namespaces.get(pod.namespace);
         return {
             ...pod,
             owner,
-            pin: pod.pin ?? this.collections.namespaces.get(pod.namespace)?.pin,
+            pin: pod.pin ?? namespace?.pin,
+            namespaceLabels: namespace?.labels ?? {},
             currentRevision: record === undefined || isCurrent(record, pod, own, current),
             templateChanged:
                 own !== undefined &&

@@ -2,12 +2,14 @@ import type { KubeApi } from "./api";
 import {
     assemble,
     DataPlaneIndex,
+    LINKERD_PODS,
     sources,
     workloadKey,
     type Collections,
     type CollectionSource,
     type DataPlane,
     type MeshedPod,
+    type PodSource,
     type Workload,
 } from "./dataPlane";
 import { Feed } from "./feed";
@@ -38,10 +40,10 @@ export class LiveDataPlane {
     constructor(
         private readonly api: KubeApi,
         onTrouble: (reason: string) => void,
-        private readonly namespace = "linkerd",
+        private readonly podSource: PodSource = LINKERD_PODS,
     ) {
         this.feeds = Object.fromEntries(
-            Object.entries(sources(namespace)).map(([name, source]) => {
+            Object.entries(sources(podSource)).map(([name, source]) => {
                 const { path, record, query, optional } = source as CollectionSource<unknown>;
                 const slim = record as (item: object) => unknown;
                 return [
@@ -106,7 +108,7 @@ export class LiveDataPlane {
 
     /** All of it with pods that are read anew: a watch may be a moment behind. @throws ApiError */
     async verified(): Promise<DataPlane> {
-        const { path, query, record } = sources(this.namespace).pods;
+        const { path, query, record } = sources(this.podSource).pods;
         const slim = record as (item: object) => PodRecord | undefined;
         const { items } = await this.api.list(path, slim, { ...query });
         const pods = new Map(items.map((pod) => [`${pod.namespace}/${pod.name}`, pod]));

@@ -1,9 +1,12 @@
 import type { V1ObjectMeta, V1Pod } from "@kubernetes/client-node";
 import { imageTag } from "../plan/images";
+import type { PodWish } from "../plan/istio/injection";
 import { podReason } from "./podReason";
 
 /** Name of the sidecar, as container or as native sidecar (an init container). */
 export const PROXY_CONTAINER = "linkerd-proxy";
+/** The same of Istio; also the only container of a gateway. */
+export const ISTIO_PROXY_CONTAINER = "istio-proxy";
 export const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
 /** Pins the proxy of a pod, or of a namespace. */
 export const PIN = "config.linkerd.io/proxy-version";
@@ -32,8 +35,13 @@ export interface PodRecord {
     readonly restarts: number;
     /** Why it is not ready; undefined for a ready pod. */
     readonly trouble: string | undefined;
-    /** Image tag of its proxy, the version that it runs; undefined where the image has none. */
+    /**
+     * What it runs, of Linkerd the proxy's image tag (undefined where the image has none), of Istio `1.27.1 (1-27-1)`,
+     * version and revision, or plan/dataPlane.ts's NO_SIDECAR.
+     */
     readonly proxy: string | undefined;
+    /** Of Istio: what a new pod of its template would say of its injection. */
+    readonly wish?: PodWish;
     /** Its controller: a ReplicaSet, a StatefulSet, a Job ...; undefined for a bare pod. */
     readonly controller: Owner | undefined;
     /** Label of its revision: pod-template-hash or controller-revision-hash. */
@@ -46,14 +54,16 @@ export interface PodRecord {
     readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Undefined for a pod without a proxy. */
+/** Undefined for a pod without Linkerd's proxy. */
 export function podRecord(pod: V1Pod): PodRecord | undefined {
     const proxy = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
         (container) => container.name === PROXY_CONTAINER,
     );
-    if (!proxy) {
-        return undefined;
-    }
+    return proxy && recordOf(pod, imageTag(proxy.image ?? ""));
+}
+
+/** What every mesh's pods have in common, with the proxy that this one runs. */
+export function recordOf(pod: V1Pod, proxy: string | undefined): PodRecord {
     const { metadata, status } = pod;
     const controller = controllerOf(metadata);
     const ready = status?.conditions?.find((one) => one.type === "Ready" && one.status === "True");
@@ -71,7 +81,7 @@ export function podRecord(pod: V1Pod): PodRecord | undefined {
             ...(status?.initContainerStatuses ?? []),
         ].reduce((sum, one) => sum + one.restartCount, 0),
         trouble: ready ? undefined : podReason(pod),
-        proxy: imageTag(proxy.image ?? ""),
+        proxy,
         controller,
         hash:
             metadata?.labels?.["controller-revision-hash"] ??

@@ -1,7 +1,13 @@
 import type * as k8s from "@kubernetes/client-node";
 import { createHash } from "node:crypto";
 import { managerOf } from "./managers";
-import { controllerOf, PROXY_CONTAINER, RESTARTED_AT, type Owner } from "./pods";
+import {
+    controllerOf,
+    ISTIO_PROXY_CONTAINER,
+    PROXY_CONTAINER,
+    RESTARTED_AT,
+    type Owner,
+} from "./pods";
 import { rolloutStatus, type ArgoRollout, type RolloutStatus } from "./rolloutStatus";
 
 /** Kinds whose pods are made anew on a restart; `Rollout` is that of Argo Rollouts. */
@@ -141,6 +147,11 @@ function revision(
     };
 }
 
+/** Whether a proxy stands in the template itself; that of an Istio gateway is filled in by the injector. */
+function isProxy({ name, image }: k8s.V1Container): boolean {
+    return name === PROXY_CONTAINER || (name === ISTIO_PROXY_CONTAINER && image !== "auto");
+}
+
 function common(
     kind: WorkloadKind,
     one: k8s.V1Deployment | k8s.V1StatefulSet | k8s.V1DaemonSet | ArgoRollout,
@@ -164,7 +175,7 @@ function common(
         observed: kind === "Rollout" || observedGeneration >= generation,
         partition: 0,
         paused: false,
-        manuallyInjected: containers.some((container) => container.name === PROXY_CONTAINER),
+        manuallyInjected: containers.some(isProxy),
         restartedAt: template?.metadata?.annotations?.[RESTARTED_AT],
         revision: undefined,
         manager: managerOf(metadata),

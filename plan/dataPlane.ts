@@ -5,6 +5,26 @@ import { blockedBy } from "./budgets";
 import type { Fault } from "./faults";
 import { isInWave, type Scope, type Selectable, type WaveSettings } from "./waves";
 
+/** What a pod of Istio shows that has no sidecar, or is to have none. */
+export const NO_SIDECAR = "no sidecar";
+
+/** Which proxy a new pod of the same template would get. */
+export interface Target {
+    /** For people: `edge-24.7.5`. */
+    readonly text: string;
+    /** As `proxy` of the pod reads once it is current. */
+    readonly of: (pod: MeshedPod) => string;
+}
+
+/** Every pod is to get this proxy. */
+export function proxyTarget(proxy: string): Target {
+    return { text: proxy, of: () => proxy };
+}
+
+export function isStale(pod: MeshedPod, target: Target): boolean {
+    return pod.proxy !== target.of(pod);
+}
+
 /** What a wave does with one workload. */
 export interface WorkloadPlan {
     readonly workload: Workload;
@@ -21,6 +41,8 @@ export interface WorkloadPlan {
     readonly restartedAt?: string | undefined;
     /** Proxy versions that its stale pods run now, sorted. */
     readonly from: readonly string[];
+    /** What they are to run. */
+    readonly to: string;
     /** Pods that are made anew. */
     readonly pods: number;
     /** What a reader should know: who may undo it, what is waited for. */
@@ -53,21 +75,21 @@ export interface DataPlanePlan {
 /** What else decides about a workload: the canaries, and the budgets that are to be respected. */
 export type Surroundings = Pick<DataPlane, "canaries" | "budgets">;
 
-/** Which workloads run a proxy other than `target` (an image tag) and what can be done about each. */
-export function planDataPlane(dataPlane: DataPlane, target: string, scope?: Scope): DataPlanePlan {
+/** Which workloads run a proxy other than `target` has for them, and what can be done about each. */
+export function planDataPlane(dataPlane: DataPlane, target: Target, scope?: Scope): DataPlanePlan {
     const workloads: WorkloadPlan[] = [];
     const unrestartable: Unrestartable[] = [];
     const namespaces = new Set<string>();
-    let count = 0;
+    const all: MeshedPod[] = [];
     let current = 0;
-    for (const { selectable, workload, alive } of grouped(dataPlane)) {
+    for (const { selectable, workload, alive } of grouped(dataPlane, target)) {
         if (scope && !isInWave(scope, selectable, dataPlane.namespaceLabels)) {
             continue;
         }
         const { namespace, kind, name } = selectable;
-        const stale = alive.filter((pod) => pod.proxy !== target);
+        const stale = alive.filter((pod) => isStale(pod, target));
         namespaces.add(namespace);
-        count += alive.length;
+        all.push(...alive);
         current += alive.length - stale.length;
         const plan = workload && planWorkload(workload, alive, target, dataPlane);
         if (plan) {
@@ -81,11 +103,11 @@ export function planDataPlane(dataPlane: DataPlane, target: string, scope?: Scop
         }
     }
     return {
-        target,
+        target: textOf(all, target),
         workloads: workloads.sort((a, b) => nameOf(a.workload).localeCompare(nameOf(b.workload))),
         unrestartable: unrestartable.sort((a, b) => nameOf(a).localeCompare(nameOf(b))),
         namespaces: [...namespaces].sort(),
-        pods: count,
+        pods: all.length,
         current,
     };
 }
@@ -102,11 +124,11 @@ export function withBudgets(
 export function planWorkload(
     workload: Workload,
     pods: readonly MeshedPod[],
-    target: string,
+    target: Target,
     { canaries, budgets }: Surroundings,
 ): WorkloadPlan | undefined {
     const alive = pods.filter(isAlive);
-    const stale = alive.filter((pod) => pod.proxy !== target);
+    const stale = alive.filter((pod) => isStale(pod, target));
     if (stale.length === 0 || whyNot(workload, alive, target) !== undefined) {
         return undefined;
     }
@@ -115,6 +137,7 @@ export function planWorkload(
         workload,
         ...action,
         from: proxiesOf(stale),
+        to: textOf(stale, target),
         pods:
             action.action === "restart" ? Math.max(workload.replicas, stale.length) : stale.length,
         notes: notesOn(workload, action, canaries),
@@ -127,8 +150,8 @@ export function selectables(dataPlane: DataPlane): Selectable[] {
 }
 
 /** Pods of a wave that have not finished and are not on their way out. */
-export function podsInWave(dataPlane: DataPlane, scope: Scope): MeshedPod[] {
-    return grouped(dataPlane)
+export function podsInWave(dataPlane: DataPlane, target: Target, scope: Scope): MeshedPod[] {
+    return grouped(dataPlane, target)
         .filter(({ selectable }) => isInWave(scope, selectable, dataPlane.namespaceLabels))
         .flatMap(({ alive }) => alive);
 }
@@ -141,9 +164,15 @@ interface Group {
     readonly alive: readonly MeshedPod[];
 }
 
-function grouped(dataPlane: DataPlane): Group[] {
+/** Without a target those outside the mesh are among them. */
+function grouped(dataPlane: DataPlane, target?: Target): Group[] {
     const known = new Map(dataPlane.workloads.map((one) => [keyOf(one), one]));
-    return [...groupBy(dataPlane.pods.filter(isAlive), workloadKey)].flatMap(([key, alive]) => {
+    const pods = dataPlane.pods.filter(
+        (pod) =>
+            isAlive(pod) &&
+            (pod.proxy !== NO_SIDECAR || target === undefined || isStale(pod, target)),
+    );
+    return [...groupBy(pods, workloadKey)].flatMap(([key, alive]) => {
         const [first] = alive;
         const workload = known.get(key);
         return first ? [{ selectable: workload ?? behind(first), workload, alive }] : [];
@@ -235,18 +264,18 @@ function proxiesOf(pods: readonly MeshedPod[]): string[] {
 export function heldBack(
     workload: Workload,
     pods: readonly MeshedPod[],
-    target: string,
+    target: Target,
 ): string | undefined {
     const alive = pods.filter(isAlive);
-    return alive.some((pod) => pod.proxy !== target) ? whyNot(workload, alive, target) : undefined;
+    return alive.some((pod) => isStale(pod, target)) ? whyNot(workload, alive, target) : undefined;
 }
 
 function whyNot(
     workload: Workload | undefined,
     alive: readonly MeshedPod[],
-    target: string,
+    target: Target,
 ): string | undefined {
-    const stale = alive.filter((pod) => pod.proxy !== target);
+    const stale = alive.filter((pod) => isStale(pod, target));
     const owner = alive[0]?.owner;
     if (!workload) {
         switch (owner?.kind) {
@@ -259,12 +288,12 @@ function whyNot(
         }
     }
     if (workload.manuallyInjected) {
-        return "manually injected: the proxy stands in the workload's own template (run linkerd inject again)";
+        return "manually injected: the proxy stands in the workload's own template (run linkerd inject, or istioctl kube-inject, again)";
     }
     // Pods of an older template go anyway; what they were pinned to says nothing about those that follow.
-    const pin = stale.find((one) => one.currentRevision && one.pin !== undefined)?.pin;
-    if (pin !== undefined && pin !== target) {
-        return `pinned by config.linkerd.io/proxy-version: ${pin}`;
+    const pinned = stale.find((one) => one.currentRevision && one.pin !== undefined);
+    if (pinned && pinned.pin !== target.of(pinned)) {
+        return `pinned by config.linkerd.io/proxy-version: ${pinned.pin}`;
     }
     if (workload.strategy === "OnDelete" && stale.some((pod) => pod.templateChanged)) {
         return "update strategy OnDelete, and its template has a change that its pods do not have: they would get that as well; delete them to accept it";
@@ -318,12 +347,17 @@ function groupBy<T>(items: readonly T[], by: (item: T) => string): Map<string, T
     return groups;
 }
 
+/** What these pods are to run, in words. */
+export function textOf(pods: readonly MeshedPod[], target: Target): string {
+    return [...new Set(pods.map(target.of))].sort().join(", ") || target.text;
+}
+
 /** A fault for each workload that was restarted, or should have been, and still runs another proxy. */
 export function verifyDataPlane(plan: DataPlanePlan): readonly Fault[] {
-    return plan.workloads.map(({ workload, from, pods }) => ({
+    return plan.workloads.map(({ workload, from, to, pods }) => ({
         subject: nameOf(workload),
         value: from.join(", "),
-        rule: `${pods} pod(s) still run this proxy, not ${plan.target}`,
-        next: "kubectl -n linkerd get pods -l linkerd.io/control-plane-component=proxy-injector, then: pulumi up",
+        rule: `${pods} pod(s) still run this proxy, not ${to}`,
+        next: "see that the injector's pods are ready, then: pulumi up",
     }));
 }

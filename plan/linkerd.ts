@@ -1,5 +1,5 @@
 import * as semver from "semver";
-import type { Config } from "../config";
+import type { LinkerdStackConfig } from "../config";
 import { imageTag } from "./images";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
@@ -40,7 +40,7 @@ export function crdVersion(config: LinkerdVersion, live: LiveLinkerd): LinkerdVe
 export function ownershipFaults(
     live: LiveLinkerd,
     stack: string,
-    config: Pick<Config, "viz" | "crds" | "linkerdVersion">,
+    config: Pick<LinkerdStackConfig, "viz" | "crds" | "linkerdVersion">,
 ): readonly Fault[] {
     const faults: Fault[] = [];
     const inUse = new Map([
@@ -96,7 +96,10 @@ function isGatewayApi(crd: string): boolean {
 /** From this chart on the CRDs of the Gateway API come only where the values ask for them. */
 const GATEWAY_API_OPTIONAL = "2025.9.4";
 
-function bringsGatewayApi({ crds, linkerdVersion }: Pick<Config, "crds" | "linkerdVersion">) {
+function bringsGatewayApi({
+    crds,
+    linkerdVersion,
+}: Pick<LinkerdStackConfig, "crds" | "linkerdVersion">) {
     const asked = crds.values["installGatewayAPI"] ?? crds.values["enableHttpRoutes"];
     return typeof asked === "boolean"
         ? asked
@@ -148,7 +151,7 @@ function baseVersion(serverVersion: string): string {
 
 /** The plan, or every fault that stands in its way. */
 export async function planLinkerd(
-    config: Config,
+    config: LinkerdStackConfig,
     live: LiveLinkerd,
     stack: string,
     now: Date,

@@ -3,8 +3,10 @@ import { asksBudgets, blockedBy } from "../plan/budgets";
 import {
     nameOf,
     planDataPlane,
+    proxyTarget,
     withBudgets,
     type DataPlanePlan,
+    type Target,
     type WorkloadPlan,
 } from "../plan/dataPlane";
 import type { LinkerdPlan } from "../plan/linkerd";
@@ -26,21 +28,33 @@ export function previewLines(
     dataPlane: DataPlane | string,
     waves: readonly Wave[],
 ): string[] {
-    if (typeof dataPlane === "string") {
-        return [...plan.lines, `data plane: unknown: ${dataPlane}`];
-    }
-    const all = planDataPlane(dataPlane, plan.proxy);
-    if (all.pods === 0) {
-        return [...plan.lines, "data plane: no meshed pods"];
-    }
     return [
         ...plan.lines,
-        `data plane: ${all.current} of ${all.pods} pods run ${plan.proxy}; ${all.workloads.length} workloads to restart`,
-        ...(plan.change === "none" && all.workloads.length > 0 ? [UNCHANGED] : []),
+        ...dataPlaneLines(dataPlane, proxyTarget(plan.proxy), waves, plan.change === "none"),
+    ];
+}
+
+/** What will become of the data plane, wave by wave. `unchanged`: the waves will not run by themselves. */
+export function dataPlaneLines(
+    dataPlane: DataPlane | string,
+    target: Target,
+    waves: readonly Wave[],
+    unchanged = false,
+): string[] {
+    if (typeof dataPlane === "string") {
+        return [`data plane: unknown: ${dataPlane}`];
+    }
+    const all = planDataPlane(dataPlane, target);
+    if (all.pods === 0) {
+        return ["data plane: no meshed pods"];
+    }
+    return [
+        `data plane: ${all.current} of ${all.pods} pods run ${all.target}; ${all.workloads.length} workloads to restart`,
+        ...(unchanged && all.workloads.length > 0 ? [UNCHANGED] : []),
         ...waves.flatMap((wave) =>
             waveLines(
                 wave,
-                planDataPlane(withBudgets(dataPlane, wave), plan.proxy, scopeOf(waves, wave.name)),
+                planDataPlane(withBudgets(dataPlane, wave), target, scopeOf(waves, wave.name)),
                 dataPlane,
             ),
         ),
@@ -49,7 +63,7 @@ export function previewLines(
 
 /** What a wave will do, workload by workload. */
 export function waveLines(wave: Wave, plan: DataPlanePlan, dataPlane: DataPlane): string[] {
-    const { workloads, unrestartable, pods, target } = plan;
+    const { workloads, unrestartable, pods } = plan;
     const shown = workloads.slice(0, MOST_WORKLOADS);
     const rest = workloads.length - shown.length;
     const toGo = workloads.reduce((sum, one) => sum + one.pods, 0);
@@ -64,7 +78,7 @@ export function waveLines(wave: Wave, plan: DataPlanePlan, dataPlane: DataPlane)
     const skipped = wave.jobs === "skip" ? ["Job"] : [];
     return [
         heading,
-        ...shown.flatMap((one) => workloadLines(one, target, wave, dataPlane)),
+        ...shown.flatMap((one) => workloadLines(one, wave, dataPlane)),
         ...(rest > 0 ? [`  and ${rest} workloads more`] : []),
         ...unrestartable
             .filter((one) => !skipped.includes(one.kind))
@@ -75,20 +89,15 @@ export function waveLines(wave: Wave, plan: DataPlanePlan, dataPlane: DataPlane)
     ];
 }
 
-function workloadLines(
-    plan: WorkloadPlan,
-    target: string,
-    wave: Wave,
-    { budgets }: DataPlane,
-): string[] {
-    const { workload, from, pods, notes } = plan;
+function workloadLines(plan: WorkloadPlan, wave: Wave, { budgets }: DataPlane): string[] {
+    const { workload, from, to, pods, notes } = plan;
     const byViz = workload.namespace === "linkerd-viz" ? " (by the viz release)" : "";
     const blocked =
         wave.disruptionBudgets === "respect" && asksBudgets(plan)
             ? blockedBy(workload, budgets)
             : undefined;
     return [
-        `  ${nameOf(workload)}: ${pods} pods, proxy ${from.join(", ")} -> ${target}${byViz}`,
+        `  ${nameOf(workload)}: ${pods} pods, proxy ${from.join(", ")} -> ${to}${byViz}`,
         ...notes.map((note) => `    ${note}`),
         ...(blocked
             ? [`    blocked ${blocked.forever ? "for ever" : "now"}: ${blocked.reason}`]

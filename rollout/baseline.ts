@@ -3,23 +3,25 @@
 import { KubeApi } from "../cluster/api";
 import { connect, reasonOf } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
-import { readLinkerdConfig } from "../cluster/linkerdConfig";
 import { planDataPlane } from "../plan/dataPlane";
 import { metricsGateOf } from "./gates/gates";
 import { recordMetrics } from "./gates/metrics";
 import { baselineInput, readInput, type Baseline } from "./input";
+import { meshOf } from "./mesh";
 import { recordKey } from "./runWave";
 
 async function main(): Promise<void> {
     const input = await readInput(baselineInput);
     const connection = await connect(input.cluster);
-    const from = (await readLinkerdConfig(connection.core))?.version;
+    const mesh = meshOf(input.target);
+    const api = new KubeApi(connection);
+    const dataPlane = await observeDataPlane(api, mesh.pods).finally(() => api.close());
+    const from = await mesh.running(connection, dataPlane);
     const metrics: Baseline["metrics"] = {};
-    if (input.waves.length > 0 && from !== undefined) {
-        const api = new KubeApi(connection);
-        const dataPlane = await observeDataPlane(api).finally(() => api.close());
+    if (from !== undefined) {
+        const target = await mesh.target(connection);
         for (const { scope, metrics: settings } of input.waves) {
-            const { namespaces } = planDataPlane(dataPlane, from, scope);
+            const { namespaces } = planDataPlane(dataPlane, target, scope);
             if (settings && namespaces.length > 0) {
                 const gate = metricsGateOf(settings);
                 const recorded = await recordMetrics(connection, gate, namespaces);

@@ -2,7 +2,7 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { selectors, waveSettings, type MetricsSettings } from "../plan/waves";
 
-const cluster = z.strictObject({
+export const cluster = z.strictObject({
     kubeconfig: z.string().optional(),
     context: z.string(),
     clusterUid: z.string(),
@@ -17,12 +17,28 @@ export const establishedInput = z.strictObject({
 
 export type EstablishedInput = z.infer<typeof establishedInput>;
 
-const target = z.strictObject({
+const linkerdTarget = z.strictObject({
+    mesh: z.literal("linkerd"),
     /** `edge-24.7.5`, of the control plane. */
     version: z.string(),
     /** Image tag of the proxy that new pods must get. */
     proxy: z.string(),
 });
+
+/** What new pods get is decided by labels and webhooks, which are read when the wave begins. */
+const istioTarget = z.strictObject({
+    mesh: z.literal("istio"),
+    /** The newest version that the wave's namespaces choose: `1.27.1`. */
+    version: z.string(),
+    /** The control planes' namespace. */
+    namespace: z.string(),
+    /** The stack's namespaces; pods elsewhere are left alone. */
+    namespaces: z.array(z.string()),
+});
+
+const target = z.discriminatedUnion("mesh", [linkerdTarget, istioTarget]);
+
+export type RolloutTarget = z.infer<typeof target>;
 
 const scope = z.strictObject({
     wave: z.string(),
@@ -52,6 +68,7 @@ export type Baseline = z.infer<typeof baseline>;
 /** What `baseline` reads on stdin. */
 export const baselineInput = z.strictObject({
     cluster,
+    target,
     waves: z.array(z.strictObject({ scope, metrics: z.custom<MetricsSettings>() })),
 });
 

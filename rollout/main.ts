@@ -3,7 +3,7 @@ import { KubeApi } from "../cluster/api";
 import { ClusterError, connect, readClusterUid, reasonOf } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
 import { readLinkerdConfig } from "../cluster/linkerdConfig";
-import { planDataPlane, withBudgets } from "../plan/dataPlane";
+import { planDataPlane, proxyTarget, withBudgets } from "../plan/dataPlane";
 import { formatFaults, RefusedError, type Fault } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
 import { scopeOf } from "../plan/waves";
@@ -101,7 +101,7 @@ async function main(): Promise<number> {
 async function targetOf(
     { version, proxy }: Options,
     core: Awaited<ReturnType<typeof connect>>["core"],
-): Promise<WaveInput["target"]> {
+): Promise<WaveInput["target"] & { readonly mesh: "linkerd" }> {
     const config = await readLinkerdConfig(core);
     const live = config?.version;
     if (live === undefined) {
@@ -114,7 +114,11 @@ async function targetOf(
             },
         ]);
     }
-    return { version: version ?? live, proxy: proxy ?? proxyTagOf(config?.values, version ?? live) };
+    return {
+        mesh: "linkerd",
+        version: version ?? live,
+        proxy: proxy ?? proxyTagOf(config?.values, version ?? live),
+    };
 }
 
 async function showPlan({ rollout, only }: Options, proxy: string, api: KubeApi): Promise<void> {
@@ -123,7 +127,7 @@ async function showPlan({ rollout, only }: Options, proxy: string, api: KubeApi)
         if (only.length === 0 || only.includes(wave.name)) {
             const plan = planDataPlane(
                 withBudgets(dataPlane, wave),
-                proxy,
+                proxyTarget(proxy),
                 scopeOf(rollout.waves, wave.name),
             );
             waveLines(wave, plan, dataPlane).forEach((line) => process.stdout.write(`${line}\n`));

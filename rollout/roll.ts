@@ -3,7 +3,15 @@ import type { MeshedPod } from "../cluster/dataPlane";
 import type { LiveDataPlane, WorkloadView } from "../cluster/liveDataPlane";
 import { podReason } from "../cluster/podReason";
 import { RESTARTED_AT } from "../cluster/pods";
-import { isAlive, keyOf, nameOf, type WorkloadPlan } from "../plan/dataPlane";
+import {
+    isAlive,
+    isStale,
+    keyOf,
+    nameOf,
+    textOf,
+    type Target,
+    type WorkloadPlan,
+} from "../plan/dataPlane";
 import type { Emit } from "./events";
 
 /** A workload does not come to the end of its rollout. */
@@ -15,7 +23,7 @@ export interface RollContext {
     readonly evictions: KubeApi;
     readonly live: LiveDataPlane;
     /** Proxy that new pods must get. */
-    readonly target: string;
+    readonly target: Target;
     /** How long a workload may go without progress. */
     readonly timeoutMs: number;
     readonly emit: Emit;
@@ -58,7 +66,7 @@ export async function roll(plan: WorkloadPlan, context: RollContext): Promise<bo
         const { status } = workload;
         const seen = workload.observed && workload.generation >= generation;
         const alive = pods.filter(isAlive);
-        const stale = alive.filter((pod) => pod.proxy !== context.target);
+        const stale = alive.filter((pod) => isStale(pod, context.target));
         if (seen) {
             // What was given up before this restart says nothing about it, and may be mended since.
             gaveUpBefore ??= status.givenUp !== undefined;
@@ -74,7 +82,9 @@ export async function roll(plan: WorkloadPlan, context: RollContext): Promise<bo
         wrongSince = wrong ? (wrongSince ?? Date.now()) : undefined;
         if (wrongSince !== undefined && Date.now() - wrongSince > WATCHES_APART_MS) {
             const proxies = [...new Set(stale.map((pod) => pod.proxy ?? "unknown"))].join(", ");
-            throw new StuckError(`its new pods run proxy ${proxies}, not ${context.target}`);
+            throw new StuckError(
+                `its new pods run proxy ${proxies}, not ${textOf(stale, context.target)}`,
+            );
         }
         return {
             done: rolled && stale.length === 0,
@@ -147,7 +157,7 @@ async function evictStale(plan: WorkloadPlan, context: RollContext): Promise<boo
             throw failure as Error;
         }
         const alive = pods.filter(isAlive);
-        const stale = alive.filter((pod) => pod.proxy !== context.target && !gone.has(pod.uid));
+        const stale = alive.filter((pod) => isStale(pod, context.target) && !gone.has(pod.uid));
         const ready = alive.filter((pod) => pod.ready && !gone.has(pod.uid));
         const missing = workload.replicas - ready.length;
         // A stale pod that is not ready may go whatever the others do: it serves nobody.
@@ -171,7 +181,7 @@ async function evictStale(plan: WorkloadPlan, context: RollContext): Promise<boo
             done: stale.length === 0 && !busy && missing <= 0,
             mark: `${stale.length}/${ready.length}/${pods.length}`,
             // Those on their way out are neither stale nor new.
-            updated: alive.filter((pod) => pod.proxy === context.target).length,
+            updated: alive.filter((pod) => !isStale(pod, context.target)).length,
         };
     });
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { KubeApi } from "../cluster/api";
 import type { Connection } from "../cluster/connection";
-import { checkControlPlane } from "../cluster/controlPlane";
 import type { DataPlane } from "../cluster/dataPlane";
 import { LiveDataPlane } from "../cluster/liveDataPlane";
 import {
     behind,
+    isStale,
     nameOf,
     planDataPlane,
     podsInWave,
@@ -13,16 +13,17 @@ import {
     verifyDataPlane,
     withBudgets,
     type DataPlanePlan,
+    type Target,
 } from "../plan/dataPlane";
 import { milliseconds } from "../plan/durations";
 import { formatFaults, RefusedError } from "../plan/faults";
-import { compareVersions, isFault, parseLinkerdVersion } from "../plan/versions";
 import { overlapFaults } from "../plan/waves";
 import type { Emit } from "./events";
 import { runGate, runGates } from "./gates/gates";
 import { healthGate } from "./gates/health";
 import type { WaveInput } from "./input";
 import { takeLease } from "./lease";
+import { isRevert, meshOf } from "./mesh";
 import type { PodVerdict, WaveReport, WorkloadResult } from "./report";
 import { schedule } from "./schedule";
 
@@ -62,8 +63,9 @@ export async function runWave(
     const lost: string[] = [];
     // Connections of its own: a renewal must not wait behind hundreds of restarts.
     const leaseApi = new KubeApi(connection, { onRetry: note });
+    const mesh = meshOf(input.target);
     const lease = await takeLease(leaseApi, {
-        namespace: "linkerd",
+        namespace: mesh.namespace,
         seconds: LEASE_SECONDS,
         say: note,
         onLost: (reason) => {
@@ -72,7 +74,7 @@ export async function runWave(
         },
     });
     const evictions = new KubeApi(connection, { patienceMs: 0 });
-    const live = new LiveDataPlane(api, note);
+    const live = new LiveDataPlane(api, note, mesh.pods);
     const limit = input.settings.limit;
     const timer =
         limit &&
@@ -85,12 +87,16 @@ export async function runWave(
         );
     try {
         await live.start();
-        const checks = await checkControlPlane(connection, input.target, live.snapshot());
+        const target = await mesh.target(connection);
+        const checks = await mesh.check(connection, live.snapshot(), target);
         checks.passed.forEach((passed) => emit({ type: "check", passed }));
         if (checks.faults.length > 0) {
             throw new RefusedError(checks.faults);
         }
-        const wave = new WaveRun(input, connection, api, evictions, live, emit, stop, ended.signal);
+        const wave = new WaveRun(
+            { input, target, connection, api, evictions, live, emit, stop },
+            ended.signal,
+        );
         return await wave.run(lost);
     } finally {
         clearTimeout(timer);
@@ -100,25 +106,31 @@ export async function runWave(
     }
 }
 
+interface WaveContext {
+    readonly input: WaveInput;
+    /** What new pods get. */
+    readonly target: Target;
+    readonly connection: Connection;
+    readonly api: KubeApi;
+    readonly evictions: KubeApi;
+    readonly live: LiveDataPlane;
+    readonly emit: Emit;
+    /** Nothing new begins. */
+    readonly stop: AbortSignal;
+}
+
 class WaveRun {
     private readonly started = Date.now();
 
     constructor(
-        private readonly input: WaveInput,
-        private readonly connection: Connection,
-        private readonly api: KubeApi,
-        private readonly evictions: KubeApi,
-        private readonly live: LiveDataPlane,
-        private readonly emit: Emit,
-        /** Nothing new begins. */
-        private readonly stop: AbortSignal,
+        private readonly context: WaveContext,
         /** Nothing is waited for any more. */
         private readonly ended: AbortSignal,
     ) {}
 
     async run(lost: readonly string[]): Promise<WaveOutcome> {
-        const { input, live, emit } = this;
-        const { scope, settings, target } = input;
+        const { input, target, live, emit } = this.context;
+        const { scope, settings } = input;
         const before = live.snapshot();
         const select = { ...scope.others, [scope.wave]: scope.select };
         const overlaps = overlapFaults(
@@ -129,11 +141,11 @@ class WaveRun {
         if (overlaps.length > 0) {
             throw new RefusedError(overlaps);
         }
-        const plan = planDataPlane(withBudgets(before, settings), target.proxy, scope);
+        const plan = planDataPlane(withBudgets(before, settings), target, scope);
         emit({
             type: "wave",
             wave: scope.wave,
-            target: target.proxy,
+            target: plan.target,
             workloads: plan.workloads.length,
             pods: plan.pods,
             current: plan.current,
@@ -149,13 +161,13 @@ class WaveRun {
             ...lost,
             ...results.flatMap((one) => (one.failure === undefined ? [] : [one.failure])),
         ];
-        if (failures.length === 0 && settings.jobs === "wait" && !this.stop.aborted) {
+        if (failures.length === 0 && settings.jobs === "wait" && !this.context.stop.aborted) {
             failures.push(...(await this.waitForJobs()));
         }
         const data = await live.verified();
-        const after = planDataPlane(data, target.proxy, scope);
+        const after = planDataPlane(data, target, scope);
         failures.push(...this.staleFailures(after, results));
-        if (failures.length === 0 && this.stop.aborted) {
+        if (failures.length === 0 && this.context.stop.aborted) {
             failures.push(`ended on request; ${after.workloads.length} workloads are still stale`);
         }
         if (failures.length === 0 && after.pods > 0) {
@@ -164,7 +176,7 @@ class WaveRun {
         return {
             report: {
                 wave: scope.wave,
-                target: target.proxy,
+                target: after.target,
                 workloads: results,
                 unrestartable: this.told(after),
                 pods: after.pods,
@@ -177,8 +189,8 @@ class WaveRun {
     }
 
     private roll(plan: DataPlanePlan): Promise<WorkloadResult[]> {
-        const { api, evictions, live, emit, input } = this;
-        const { settings, scope, target } = input;
+        const { api, evictions, live, emit, input, target, stop } = this.context;
+        const { settings, scope } = input;
         return schedule(
             plan.workloads,
             live,
@@ -186,7 +198,7 @@ class WaveRun {
                 api,
                 evictions,
                 live,
-                target: target.proxy,
+                target,
                 timeoutMs: milliseconds(settings.timeout),
                 emit,
                 signal: this.ended,
@@ -198,14 +210,14 @@ class WaveRun {
                 respectBudgets: settings.disruptionBudgets === "respect",
                 summaryMs: SUMMARY_MS,
             },
-            AbortSignal.any([this.stop, this.ended]),
+            AbortSignal.any([stop, this.ended]),
         );
     }
 
     /** Workloads that should have been restarted, or were, and still have stale pods. */
     private staleFailures(after: DataPlanePlan, results: readonly WorkloadResult[]): string[] {
         const failed = new Set(results.filter((one) => one.failure).map((one) => one.workload));
-        if (failed.size > 0 || this.stop.aborted || this.ended.aborted) {
+        if (failed.size > 0 || this.context.stop.aborted || this.ended.aborted) {
             return [];
         }
         return verifyDataPlane(after).map(
@@ -215,20 +227,21 @@ class WaveRun {
 
     /** Pods of Jobs are not told where the stack file passes them over. */
     private told(after: DataPlanePlan): DataPlanePlan["unrestartable"] {
-        return this.input.settings.jobs === "skip"
+        return this.context.input.settings.jobs === "skip"
             ? after.unrestartable.filter((one) => one.kind !== "Job")
             : after.unrestartable;
     }
 
     private async waitForJobs(): Promise<string[]> {
-        const { settings, scope, target } = this.input;
+        const { input, target, live, emit, stop } = this.context;
+        const { settings, scope } = input;
         const deadline = Date.now() + milliseconds(settings.timeout);
         let told = "";
         for (;;) {
-            const plan = planDataPlane(this.live.snapshot(), target.proxy, scope);
+            const plan = planDataPlane(live.snapshot(), target, scope);
             const jobs = plan.unrestartable.filter((one) => one.kind === "Job").map(nameOf);
             const names = jobs.slice(0, 5).join(", ");
-            if (jobs.length === 0 || this.stop.aborted) {
+            if (jobs.length === 0 || stop.aborted) {
                 return [];
             }
             if (Date.now() > deadline) {
@@ -238,7 +251,7 @@ class WaveRun {
             }
             if (told !== names) {
                 told = names;
-                this.emit({
+                emit({
                     type: "note",
                     text: `waits for ${jobs.length} Jobs to finish: ${names}`,
                 });
@@ -248,7 +261,7 @@ class WaveRun {
     }
 
     private async interruptibleGates(after: DataPlanePlan): Promise<string[]> {
-        const signal = AbortSignal.any([this.stop, this.ended]);
+        const signal = AbortSignal.any([this.context.stop, this.ended]);
         try {
             return await this.gates(after, signal);
         } catch (error) {
@@ -260,12 +273,12 @@ class WaveRun {
     }
 
     private async gates(after: DataPlanePlan, signal: AbortSignal): Promise<string[]> {
-        const { input, live, emit, connection } = this;
-        const { settings, scope, target, baseline } = input;
+        const { input, target, live, emit, connection } = this.context;
+        const { settings, scope, baseline } = input;
         const since = Date.parse(baseline.at) - CLOCKS_APART_MS;
         const newPods = () =>
-            podsInWave(live.snapshot(), scope).filter(
-                (pod) => pod.proxy === target.proxy && pod.createdAt >= since,
+            podsInWave(live.snapshot(), target, scope).filter(
+                (pod) => !isStale(pod, target) && pod.createdAt >= since,
             );
         const soakMs = milliseconds(settings.soak);
         const unhealthy = await runGate(
@@ -283,7 +296,7 @@ class WaveRun {
             return unhealthy.map((failure) => `gate soak: ${failure}`);
         }
         // Going back is the cure, so nothing but the pods' own health holds it up.
-        if (isRevert(baseline.from, target.version)) {
+        if (isRevert(baseline.from, input.target)) {
             emit({ type: "note", text: "a revert: metrics, probes and pauses do not hold it up" });
             return [];
         }
@@ -291,7 +304,7 @@ class WaveRun {
         return runGates(settings.gates, {
             connection,
             wave: scope.wave,
-            version: target.version,
+            version: input.target.version,
             namespaces: after.namespaces,
             since: new Date(Math.max(Date.parse(baseline.at), ...ready)),
             recorded: baseline.metrics[recordKey(scope)],
@@ -302,13 +315,13 @@ class WaveRun {
 
     private verdicts(data: DataPlane, after: DataPlanePlan): PodVerdict[] {
         const reasons = new Map(after.unrestartable.map((one) => [nameOf(one), one.reason]));
-        return podsInWave(data, this.input.scope).map((pod) => ({
+        const { input, target } = this.context;
+        return podsInWave(data, target, input.scope).map((pod) => ({
             pod: `${pod.namespace}/${pod.name}`,
             proxy: pod.proxy ?? "unknown",
-            verdict:
-                pod.proxy === this.input.target.proxy
-                    ? "current"
-                    : `stale: ${reasons.get(nameOf(behind(pod))) ?? "its workload was not restarted"}`,
+            verdict: !isStale(pod, target)
+                ? "current"
+                : `stale: ${reasons.get(nameOf(behind(pod))) ?? "its workload was not restarted"}`,
         }));
     }
 }
@@ -316,11 +329,6 @@ class WaveRun {
 /** Under which `baseline` keeps a wave's metrics: its entries, so that a new name loses nothing. */
 export function recordKey({ select, others }: WaveInput["scope"]): string {
     return JSON.stringify(select.length > 0 ? select : ["rest", ...Object.values(others)]);
-}
-
-function isRevert(from: string | undefined, to: string): boolean {
-    const [before, after] = [parseLinkerdVersion(from ?? ""), parseLinkerdVersion(to)];
-    return !isFault(before) && !isFault(after) && compareVersions(after, before) < 0;
 }
 
 /** What a wave refuses before it restarts anything. */

@@ -11,6 +11,8 @@ import { programCommand } from "../programCommand";
 export interface BaselineArgs {
     readonly rollout: Rollout;
     readonly target: WaveInput["target"];
+    /** A change of these is another upgrade. */
+    readonly triggers: readonly string[];
     readonly cluster: WaveInput["cluster"];
 }
 
@@ -18,27 +20,37 @@ export interface BaselineArgs {
  * Records, once for each target and before anything changes, how it was: the control plane's version and the metrics
  * that gates compare with. Its stdout is rollout/input.ts's Baseline as JSON.
  */
-export function declareBaseline({ rollout, target, cluster }: BaselineArgs) {
+export function declareBaseline({ rollout, target, triggers, cluster }: BaselineArgs) {
     const waves = rollout.waves.flatMap(({ name, gates }) =>
         gates.metrics ? [{ scope: scopeOf(rollout.waves, name), metrics: gates.metrics }] : [],
     );
     return new command.local.Command("baseline", {
         ...programCommand,
         create: "rollout/baseline.ts",
-        stdin: JSON.stringify({ cluster, waves } satisfies BaselineInput),
-        triggers: [target.version, target.proxy],
+        stdin: JSON.stringify({ cluster, target, waves } satisfies BaselineInput),
+        triggers: [...triggers],
     });
 }
 
 export interface DataPlaneRolloutArgs {
     readonly rollout: Rollout;
-    /** What decides whether the waves run again: the version that new pods get. */
-    readonly target: WaveInput["target"];
+    /** What a wave brings, and what decides whether it runs again. */
+    readonly target: (wave: string) => WaveTarget;
     /** How to reach the cluster; changing it runs nothing. */
     readonly cluster: WaveInput["cluster"];
     readonly baseline: command.local.Command;
     /** What has to be in place before the first wave. */
     readonly after: readonly pulumi.Resource[];
+    /** Declares what a wave needs beside, after what is before it. */
+    readonly prepare?: (
+        wave: string,
+        after: readonly pulumi.Resource[],
+    ) => readonly pulumi.Resource[];
+}
+
+export interface WaveTarget {
+    readonly target: WaveInput["target"];
+    readonly triggers: readonly string[];
 }
 
 /**
@@ -51,19 +63,23 @@ export interface DataPlaneRolloutArgs {
 export class DataPlaneRollout extends pulumi.ComponentResource {
     /** The report of each wave as JSON text, by wave; see rollout/report.ts. */
     readonly reports: Readonly<Record<string, pulumi.Output<string>>>;
+    /** The last wave. */
+    readonly last: pulumi.Resource;
 
     constructor(name: string, args: DataPlaneRolloutArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:dataPlane:DataPlaneRollout", name, {}, opts);
-        const { rollout, target, cluster, baseline, after } = args;
+        const { rollout, cluster, baseline, after } = args;
         const reports: Record<string, pulumi.Output<string>> = {};
         let before: readonly pulumi.Resource[] = after;
         for (const { name: wave, select: _, ...settings } of rollout.waves) {
+            const { target, triggers } = args.target(wave);
+            const prepared = args.prepare?.(wave, before) ?? [];
             const begin = new command.local.Command(
                 `${wave}-begin`,
                 {
                     ...programCommand,
                     create: "rollout/begin.ts",
-                    triggers: [target.version, target.proxy],
+                    triggers: [...triggers],
                 },
                 { parent: this },
             );
@@ -85,8 +101,7 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
                     create: "rollout/wave.ts",
                     stdin,
                     triggers: [
-                        target.version,
-                        target.proxy,
+                        ...triggers,
                         begin.stdout,
                         // Who belongs to it; not the other waves' names.
                         JSON.stringify(
@@ -94,12 +109,13 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
                         ),
                     ],
                 },
-                { parent: this, dependsOn: [begin, ...before] },
+                { parent: this, dependsOn: [begin, ...before, ...prepared] },
             );
             reports[wave] = restart.stdout;
             before = [restart];
         }
         this.reports = reports;
+        this.last = before[0] ?? this;
         this.registerOutputs({ reports });
     }
 }

@@ -4,7 +4,8 @@ import { DEPENDS_ON } from "../../charts/postRender";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { ANCHOR_SECRET, ISSUER_SECRET, type Identity } from "../../plan/identity";
 import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
-import { TAKE_OVER, tlsSecret, webhookSecrets } from "./secrets";
+import { TAKE_OVER } from "../crds";
+import { tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdControlPlaneArgs {
     /** Path of the chart linkerd-control-plane, relative to the project. */

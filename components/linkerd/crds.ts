@@ -1,10 +1,9 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import type { EstablishedInput } from "../../rollout/input";
+import { keepCrd } from "../crds";
 import { programCommand } from "../programCommand";
-import { TAKE_OVER } from "./secrets";
 
 export interface LinkerdCrdsArgs {
     /** Path of the chart linkerd-crds, relative to the project. */
@@ -47,41 +46,4 @@ export class LinkerdCrds extends pulumi.ComponentResource {
         );
         this.registerOutputs({});
     }
-}
-
-interface CrdProps {
-    metadata?: { annotations?: Record<string, string>; creationTimestamp?: unknown };
-    spec?: { names?: Record<string, unknown> };
-}
-
-function keepCrd(stack: string): pulumi.ResourceTransform {
-    return ({ type, props, opts }) => {
-        if (!type.endsWith(":CustomResourceDefinition")) {
-            return undefined;
-        }
-        const crd = props as CrdProps;
-        const { creationTimestamp: _null, ...metadata } = crd.metadata ?? {};
-        return {
-            props: {
-                ...props,
-                metadata: {
-                    ...metadata,
-                    annotations: {
-                        ...metadata.annotations,
-                        [STACK_ANNOTATION]: stack,
-                        ...TAKE_OVER,
-                    },
-                },
-                spec: { ...crd.spec, names: withoutEmptyLists(crd.spec?.names ?? {}) },
-            },
-            opts: pulumi.mergeOptions(opts, { retainOnDelete: true }),
-        };
-    };
-}
-
-/** The API server drops `shortNames: []`; declared, it would show as a change for ever. */
-function withoutEmptyLists(names: Readonly<Record<string, unknown>>): Record<string, unknown> {
-    return Object.fromEntries(
-        Object.entries(names).filter(([, value]) => !Array.isArray(value) || value.length > 0),
-    );
 }

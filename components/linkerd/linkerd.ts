@@ -1,20 +1,20 @@
-import * as k8s from "@pulumi/kubernetes";
-import * as pulumi from "@pulumi/pulumi";
 import type { LocatedChart } from "../../charts/source";
 import type { Connection } from "../../cluster/connection";
-import type { Config } from "../../config";
+import type { LinkerdStackConfig } from "../../config";
 import type { LinkerdPlan } from "../../plan/linkerd";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
 import { checkDeclared } from "../check";
+import { providerFor } from "../cluster";
 import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
 import { collectDeclared } from "../declared";
+import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
 import { LinkerdViz } from "./viz";
 
 export interface LinkerdDeclaration {
-    readonly config: Config;
+    readonly config: LinkerdStackConfig;
     readonly stack: string;
     readonly plan: LinkerdPlan;
     readonly charts: readonly LocatedChart[];
@@ -26,26 +26,12 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
     const declared = collectDeclared();
     const chart = (name: string) =>
         charts.find((one) => one.name === name)?.path ?? missingChart(name);
-    const cluster = {
-        ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-        context: config.context,
-    };
-    const address = { ...cluster, clusterUid: config.clusterUid };
-    const provider = new k8s.Provider("cluster", {
-        ...cluster,
-        // Another kubeconfig for the same cluster must not replace everything.
-        clusterIdentifier: config.clusterUid,
-        // Otherwise a change replaces them, and a replacement under one name can end as a deletion.
-        enableConfigMapMutable: true,
-        enableSecretMutable: true,
-        // From 4.29 on creating what exists fails: what an interrupted update made, what a destroyed stack left.
-        // What is somebody else's has been refused before (plan/linkerd.ts).
-        upsertExistingObjects: true,
-    });
+    const { provider, address } = providerFor(config);
 
-    const target = { version: plan.version.tag, proxy: plan.proxy };
+    const target = { mesh: "linkerd" as const, version: plan.version.tag, proxy: plan.proxy };
     const { rollout } = config;
-    const baseline = declareBaseline({ rollout, target, cluster: address });
+    const triggers = [target.version, target.proxy];
+    const baseline = declareBaseline({ rollout, target, triggers, cluster: address });
     const crds = new LinkerdCrds(
         "linkerd-crds",
         {
@@ -88,21 +74,17 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         : undefined;
     const dataPlane = new DataPlaneRollout("data-plane", {
         rollout,
-        target,
+        target: () => ({ target, triggers }),
         cluster: address,
         baseline,
         after: [crds, controlPlane, ...(viz ? [viz] : [])],
     });
-    const reports = pulumi.output(dataPlane.reports);
+    const { reports, parsed } = reportsOf(dataPlane);
     return {
         linkerdVersion: plan.version.tag,
         crdVersion: plan.crds.tag,
         webhookCertificatesUntil: firstExpiry(plan.webhooks),
-        rollout: reports.apply((texts) =>
-            Object.fromEntries(
-                Object.entries(texts).map(([wave, text]) => [wave, JSON.parse(text) as unknown]),
-            ),
-        ),
+        rollout: parsed,
         declaredObjects: checkDeclared(connection, declared, reports, viz?.release),
     };
 }

@@ -8,12 +8,6 @@ import {
     type WebhookCertificates,
 } from "../../plan/webhooks";
 
-/**
- * For what outlives the stack: after a destroy the old stack's field manager still holds the fields, and a new
- * installation has to take them over.
- */
-export const TAKE_OVER = { "pulumi.com/patchForce": "true" };
-
 export interface TlsSecretArgs {
     readonly namespace: string;
     readonly name: string;

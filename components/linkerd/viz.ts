@@ -2,7 +2,8 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import type { WebhookCertificates } from "../../plan/webhooks";
-import { TAKE_OVER, webhookSecrets } from "./secrets";
+import { TAKE_OVER } from "../crds";
+import { webhookSecrets } from "./secrets";
 
 export interface LinkerdVizArgs {
     /** Path of the chart linkerd-viz, relative to the project. */

@@ -21,22 +21,26 @@ export interface PatchStep {
     value: unknown;
 }
 
-/** Answers an AdmissionReview: allowed, with the steps as a patch where there are any. */
+/** The webhook's "no", with what the user is told. */
+export interface Refusal {
+    readonly message: string;
+}
+
+/** Answers an AdmissionReview: refused, or allowed, with the steps as a patch where there are any. */
 export async function review(
     body: unknown,
-    decide: (request: AdmissionRequest) => Promise<PatchStep[]>,
+    decide: (request: AdmissionRequest) => Promise<PatchStep[] | Refusal>,
 ): Promise<{ status: number; body: unknown }> {
     const { apiVersion, request } = reviewSchema.parse(body);
-    const steps = await decide(request);
-    const patch =
-        steps.length === 0
-            ? {}
-            : {
-                  patchType: "JSONPatch",
-                  patch: Buffer.from(JSON.stringify(steps)).toString("base64"),
-              };
-    const response = { uid: request.uid, allowed: true, ...patch };
+    const response = { uid: request.uid, ...answer(await decide(request)) };
     return { status: 200, body: { apiVersion, kind: "AdmissionReview", response } };
+}
+
+function answer(decision: PatchStep[] | Refusal): object {
+    if (!Array.isArray(decision)) return { allowed: false, status: decision };
+    if (decision.length === 0) return { allowed: true };
+    const patch = Buffer.from(JSON.stringify(decision)).toString("base64");
+    return { allowed: true, patchType: "JSONPatch", patch };
 }
 
 /** A webhook that lets everything pass as it is. */

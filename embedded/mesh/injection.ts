@@ -1,6 +1,7 @@
 import type { V1Container, V1Pod, V1Volume } from "@kubernetes/client-node";
 import type { PatchStep } from "./admission";
 import type { InjectorConfig } from "./injectorConfig";
+import { append, merge, workloadOf } from "./podPatch";
 
 type Annotations = Record<string, string>;
 
@@ -62,13 +63,9 @@ function isPossible(pod: V1Pod): boolean {
 
 /** Label linkerd.io/proxy-<kind> with the workload's name. */
 function ownerLabel(pod: V1Pod): Record<string, string> {
-    const owner = pod.metadata?.ownerReferences?.find(({ controller }) => controller === true);
-    if (owner === undefined) return {};
-    const hash = pod.metadata?.labels?.["pod-template-hash"];
-    if (owner.kind === "ReplicaSet" && hash !== undefined && owner.name.endsWith(`-${hash}`)) {
-        return { "linkerd.io/proxy-deployment": owner.name.slice(0, -hash.length - 1) };
-    }
-    return { [`linkerd.io/proxy-${owner.kind.toLowerCase()}`]: owner.name };
+    const workload = workloadOf(pod);
+    if (workload === undefined) return {};
+    return { [`linkerd.io/proxy-${workload.kind.toLowerCase()}`]: workload.name };
 }
 
 const volumes: V1Volume[] = [
@@ -118,18 +115,4 @@ function initContainer(config: InjectorConfig, version: string): V1Container {
         args: ["--incoming-proxy-port", "4143", "--outgoing-proxy-port", "4140"],
         volumeMounts: [{ name: "linkerd-proxy-init-xtables-lock", mountPath: "/run" }],
     };
-}
-
-function merge(path: string, present: Annotations | undefined, wanted: Annotations): PatchStep[] {
-    if (present === undefined) return [{ op: "add", path, value: wanted }];
-    return Object.entries(wanted).map(([key, value]) => ({
-        op: "add",
-        path: `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`,
-        value,
-    }));
-}
-
-function append<T>(path: string, present: readonly T[] | undefined, wanted: T[]): PatchStep[] {
-    if (present === undefined) return [{ op: "add", path, value: wanted }];
-    return wanted.map((value) => ({ op: "add", path: `${path}/-`, value }));
 }

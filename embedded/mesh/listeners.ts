@@ -1,8 +1,8 @@
-import type { CoreV1Api, V1Pod, V1Service } from "@kubernetes/client-node";
+import type { CoreV1Api, V1Service } from "@kubernetes/client-node";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Accept, Unreachable } from "./connectProxy";
-import { takesTraffic } from "./services";
+import { selects, takesTraffic } from "./services";
 
 /**
  * On a Service: `127.0.0.1:PORT`, where something on this machine plays its pods. Connections that
@@ -29,15 +29,6 @@ export async function listenerAt(
 
 function listenerOf(service: V1Service): string | undefined {
     return service.metadata?.annotations?.[listenerAnnotation];
-}
-
-function selects({ metadata, spec }: V1Service, pod: V1Pod): boolean {
-    const wanted = Object.entries(spec?.selector ?? {});
-    return (
-        metadata?.namespace === pod.metadata?.namespace &&
-        wanted.length > 0 &&
-        wanted.every(([key, value]) => pod.metadata?.labels?.[key] === value)
-    );
 }
 
 async function dial(service: V1Service): Promise<Accept> {

@@ -1,6 +1,6 @@
-import type { V1Secret } from "@kubernetes/client-node";
 import { createServer, type Server } from "node:https";
 import type { Duplex } from "node:stream";
+import type { KeyPair } from "../../plan/certificates";
 
 /** Answers the parsed body of a request (undefined where there is none) to a path. */
 export type Handler = (path: string, body: unknown) => Promise<{ status: number; body: unknown }>;
@@ -12,7 +12,7 @@ const largestBody = 8 * 1024 * 1024;
  */
 export class StandInServer {
     private readonly server: Server;
-    private version = "";
+    private certificate = "";
 
     constructor(handler: Handler) {
         this.server = createServer((request, response) => {
@@ -38,24 +38,14 @@ export class StandInServer {
         this.server.on("tlsClientError", () => undefined);
     }
 
-    /** Serves a connection with the certificate that the Secret holds now. */
-    accept(connection: Duplex, secret: V1Secret): void {
-        const version = `${secret.metadata?.uid}/${secret.metadata?.resourceVersion}`;
-        if (version !== this.version) {
-            this.server.setSecureContext({
-                cert: decode(secret, "tls.crt"),
-                key: decode(secret, "tls.key"),
-            });
-            this.version = version;
+    /** Serves a connection with a certificate and its key. */
+    accept(connection: Duplex, leaf: KeyPair): void {
+        if (leaf.certificate !== this.certificate) {
+            this.server.setSecureContext({ cert: leaf.certificate, key: leaf.key });
+            this.certificate = leaf.certificate;
         }
         this.server.emit("connection", connection);
     }
-}
-
-function decode(secret: V1Secret, key: string): Buffer {
-    const value = secret.data?.[key];
-    if (value === undefined) throw new Error(`Secret ${secret.metadata?.name} has no ${key}`);
-    return Buffer.from(value, "base64");
 }
 
 async function respond(handler: Handler, path: string, body: Buffer) {

@@ -24,3 +24,13 @@ export function selectorOf(service: V1Service): string | undefined {
     if (labels.length === 0) return undefined;
     return labels.map(([key, value]) => `${key}=${value}`).join(",");
 }
+
+/** Whether a pod is one of a Service's, Ready or not. */
+export function selects({ metadata, spec }: V1Service, pod: V1Pod): boolean {
+    const wanted = Object.entries(spec?.selector ?? {});
+    return (
+        metadata?.namespace === pod.metadata?.namespace &&
+        wanted.length > 0 &&
+        wanted.every(([key, value]) => pod.metadata?.labels?.[key] === value)
+    );
+}

@@ -2,53 +2,46 @@ import { CoreV1Api, type KubeConfig, type V1Pod, type V1Service } from "@kuberne
 import { randomInt } from "node:crypto";
 import { type Accept, Unreachable, serveConnect } from "./connectProxy";
 import { keepInformed, watchServicesAndSecrets } from "./informers";
+import { istio } from "./istio/istiod";
+import { linkerd } from "./linkerd";
 import { kubeletAt, listenerAt } from "./listeners";
-import { roles } from "./roles";
+import type { Program, Role } from "./mesh";
 import { StandInServer } from "./server";
 import { selectorOf, serviceAt, takesTraffic } from "./services";
 
 const servedPort = 443;
-const componentLabel = "linkerd.io/control-plane-component";
+
+interface Started {
+    readonly program: Program;
+    readonly server: StandInServer;
+}
 
 /**
- * Plays the pods of the mesh that the API server calls, behind a CONNECT proxy on `socket`. A call
- * to a Service goes to a random Ready pod of it, and fails where there is none, as in a real
+ * Plays the pods of the meshes that the API server calls, behind a CONNECT proxy on `socket`. A
+ * call to a Service goes to a random Ready pod of it, and fails where there is none, as in a real
  * cluster.
  */
 export async function startStandIns(config: KubeConfig, socket: string): Promise<void> {
     const core = config.makeApiClient(CoreV1Api);
     const { services, secrets } = await watchServicesAndSecrets(config, core);
-    const servers = new Map<string, Promise<StandInServer>>();
+    const meshes = [linkerd(core, secrets), await istio(config, services)];
+    const pods = new PodPrograms();
 
-    /** The stand-in that plays `pod` for `service`: started once in the pod's life. */
-    const serverOf = (service: string, pod: V1Pod): Promise<StandInServer> => {
-        const key = `${pod.metadata?.uid}/${service}`;
-        const role = roles.get(service);
-        if (role === undefined) throw new Unreachable(`no stand-in plays Service ${service}`);
-        const server =
-            servers.get(key) ?? role(core, pod).then((handler) => new StandInServer(handler));
-        servers.set(key, server);
-        // A pod whose ConfigMap is missing does not start, and is tried again.
-        server.catch(() => servers.delete(key));
-        return server;
-    };
-
-    /** Starts the injector of a pod that has turned Ready, so that it reads its ConfigMaps now. */
+    /** Starts what a pod runs from the moment it is Ready. */
     const start = (pod: V1Pod): void => {
-        if (pod.metadata?.labels?.[componentLabel] !== "proxy-injector" || !takesTraffic(pod))
-            return;
-        serverOf("linkerd-proxy-injector", pod).catch((error: unknown) => {
-            console.log(`${pod.metadata?.name} cannot start: ${String(error)}`);
-        });
-    };
-    const forget = (pod: V1Pod): void => {
-        for (const service of roles.keys()) servers.delete(`${pod.metadata?.uid}/${service}`);
+        if (!takesTraffic(pod)) return;
+        for (const role of meshes.map((mesh) => mesh.roleAtStart(pod))) {
+            if (role === undefined) continue;
+            pods.started(pod, role).catch((error: unknown) => {
+                console.log(`${pod.metadata?.name} cannot start: ${String(error)}`);
+            });
+        }
     };
     const listPods = () => core.listPodForAllNamespaces();
     await keepInformed(config, "/api/v1/pods", listPods, (informer) => {
         informer.on("add", start);
         informer.on("update", start);
-        informer.on("delete", forget);
+        informer.on("delete", (pod) => pods.forget(pod));
     });
 
     const route = async (host: string, port: number): Promise<Accept> => {
@@ -59,19 +52,45 @@ export async function startStandIns(config: KubeConfig, socket: string): Promise
         const { name = "", namespace = "" } = service?.metadata ?? {};
         if (service === undefined) throw new Unreachable(`no Service has the address ${host}`);
         if (port !== servedPort) throw new Unreachable(`no stand-in serves ${name}:${port}`);
-        const pods = await readyPods(core, service);
-        const pod = pods[randomInt(Math.max(pods.length, 1))];
+        const ready = await readyPods(core, service);
+        const pod = ready[randomInt(Math.max(ready.length, 1))];
         if (pod === undefined) throw new Unreachable(`no pod of ${namespace}/${name} is Ready`);
-        const server = await serverOf(name, pod);
-        const secret = secrets.get(`${name}-k8s-tls`, namespace);
-        if (secret === undefined) throw new Unreachable(`no Secret ${namespace}/${name}-k8s-tls`);
-        return (connection) => server.accept(connection, secret);
+        const role = meshes.map((mesh) => mesh.roleFor(service, pod)).find((one) => one);
+        if (role === undefined) throw new Unreachable(`no stand-in plays Service ${name}`);
+        const { program, server } = await pods.started(pod, role);
+        const leaf = await program.leafFor(service);
+        return (connection) => server.accept(connection, leaf);
     };
     await serveConnect(socket, route);
     console.log(
-        `${new Date().toISOString()} Stand-ins, not the real programs, answer for Services ` +
-            `${[...roles.keys()].join(", ")}.`,
+        `${new Date().toISOString()} Stand-ins, not the real programs, answer for ` +
+            `${meshes.map((mesh) => mesh.answersFor).join(", and for ")}.`,
     );
+}
+
+/** What runs in the pods: each role started once in a pod's life. */
+class PodPrograms {
+    private readonly byPod = new Map<string, Map<string, Promise<Started>>>();
+
+    /** A pod whose ConfigMap is missing does not start, and is tried again at the next call. */
+    started(pod: V1Pod, role: Role): Promise<Started> {
+        const uid = pod.metadata?.uid ?? "";
+        const roles = this.byPod.get(uid) ?? new Map<string, Promise<Started>>();
+        this.byPod.set(uid, roles);
+        const present = roles.get(role.name);
+        if (present !== undefined) return present;
+        const started = role.start(pod).then((program) => ({
+            program,
+            server: new StandInServer(program.handler),
+        }));
+        roles.set(role.name, started);
+        started.catch(() => roles.delete(role.name));
+        return started;
+    }
+
+    forget(pod: V1Pod): void {
+        this.byPod.delete(pod.metadata?.uid ?? "");
+    }
 }
 
 // Asked afresh for each call: a cache is some milliseconds behind, and in them an injector that has

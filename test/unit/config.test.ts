@@ -27,6 +27,7 @@ const IDENTITY =
 
 describe("a stack file with three lines is enough", () => {
     const config = {
+        mesh: "linkerd",
         context: "kind-prod",
         kubeconfig: undefined,
         clusterUid: "0a1b-2c",
@@ -168,7 +169,7 @@ describe("a secret", () => {
     };
 
     it("is accepted from an encrypted key of the stack file", () => {
-        expect(parseConfig({ ...required, identity }).identity).toEqual(identity);
+        expect(parseConfig({ ...required, identity })).toMatchObject({ identity });
     });
 
     it.each([

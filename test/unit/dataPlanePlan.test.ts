@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { MeshedPod, Workload } from "../../cluster/dataPlane";
-import { nameOf, planDataPlane, verifyDataPlane } from "../../plan/dataPlane";
+import { nameOf, planDataPlane, proxyTarget, verifyDataPlane } from "../../plan/dataPlane";
 import { dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
 
 const OLD = "edge-24.5.3";
@@ -63,7 +63,7 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
             pods: [podOf()],
             workloads: [workloadOf({ manuallyInjected: true })],
             kind: "Deployment",
-            reason: "manually injected: the proxy stands in the workload's own template (run linkerd inject again)",
+            reason: "manually injected: the proxy stands in the workload's own template (run linkerd inject, or istioctl kube-inject, again)",
         },
         {
             name: "a pinned proxy",
@@ -97,7 +97,7 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
         },
     ];
     it.each(cases)("$name", ({ pods, workloads, kind, object = "web", reason }) => {
-        const plan = planDataPlane(dataPlaneOf({ pods, workloads }), NEW);
+        const plan = planDataPlane(dataPlaneOf({ pods, workloads }), proxyTarget(NEW));
         expect(plan.workloads).toEqual([]);
         expect(plan.unrestartable).toEqual([
             { namespace: "shop", kind, name: object, proxy: OLD, pods: pods.length, reason },
@@ -113,7 +113,7 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
         ];
         const plan = planDataPlane(
             dataPlaneOf({ pods, workloads: [workloadOf({ paused: true })] }),
-            NEW,
+            proxyTarget(NEW),
         );
         expect(plan.unrestartable).toMatchObject([
             { pods: 3, proxy: "edge-24.5.3, edge-24.6.1, unknown" },
@@ -123,7 +123,7 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
     it("restarts a workload whose pin is the target itself", () => {
         const plan = planDataPlane(
             dataPlaneOf({ pods: [podOf({ pin: NEW })], workloads: [workloadOf()] }),
-            NEW,
+            proxyTarget(NEW),
         );
         expect(plan.workloads.map((one) => one.action)).toEqual(["restart"]);
     });
@@ -133,7 +133,10 @@ describe("what a wave leaves alone, with the reason that a user reads", () => {
             podOf({ name: "web-old", currentRevision: false, pin: OLD }),
             podOf({ name: "web-new", proxy: NEW, pin: NEW }),
         ];
-        const plan = planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW);
+        const plan = planDataPlane(
+            dataPlaneOf({ pods, workloads: [workloadOf()] }),
+            proxyTarget(NEW),
+        );
         expect(plan.unrestartable).toEqual([]);
         expect(plan.workloads.map((one) => one.action)).toEqual(["wait"]);
     });
@@ -211,10 +214,20 @@ describe("what a wave does with a workload", () => {
         },
     ];
     it.each(cases)("$name", ({ pods, workload, expected }) => {
-        const plan = planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf(workload)] }), NEW);
+        const plan = planDataPlane(
+            dataPlaneOf({ pods, workloads: [workloadOf(workload)] }),
+            proxyTarget(NEW),
+        );
         const stale = pods.filter((pod) => pod.proxy !== NEW).length;
         expect(plan.workloads).toEqual([
-            { workload: workloadOf(workload), from: [OLD], pods: stale, notes: [], ...expected },
+            {
+                workload: workloadOf(workload),
+                from: [OLD],
+                to: NEW,
+                pods: stale,
+                notes: [],
+                ...expected,
+            },
         ]);
     });
 });
@@ -227,7 +240,9 @@ describe("which pods count", () => {
             podOf({ name: "going", terminating: true }),
             podOf({ name: "fresh", proxy: NEW }),
         ];
-        expect(planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW)).toEqual({
+        expect(
+            planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), proxyTarget(NEW)),
+        ).toEqual({
             target: NEW,
             workloads: [],
             unrestartable: [],
@@ -239,7 +254,9 @@ describe("which pods count", () => {
 
     it("counts a pod that cannot start yet: it is of the mesh", () => {
         const pods = [podOf({ phase: "Pending", ready: false })];
-        expect(planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW)).toMatchObject({
+        expect(
+            planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), proxyTarget(NEW)),
+        ).toMatchObject({
             pods: 1,
             current: 0,
         });
@@ -262,14 +279,14 @@ describe("which pods count", () => {
         const workloads = ["a", "b"].map((namespace) => workloadOf({ namespace }));
         fc.assert(
             fc.property(fc.uniqueArray(pod, { selector: (one) => one.name }), (pods) => {
-                const plan = planDataPlane(dataPlaneOf({ pods, workloads }), NEW);
+                const plan = planDataPlane(dataPlaneOf({ pods, workloads }), proxyTarget(NEW));
                 const planned = [...plan.workloads, ...plan.unrestartable];
                 const stale = planned.reduce((sum, one) => sum + one.pods, 0);
                 expect(plan.current + stale).toBe(plan.pods);
                 const names = plan.workloads.map((one) => nameOf(one.workload));
                 expect(names).toEqual([...new Set(names)].sort());
                 const reversed = dataPlaneOf({ pods: [...pods].reverse(), workloads });
-                expect(planDataPlane(reversed, NEW)).toEqual(plan);
+                expect(planDataPlane(reversed, proxyTarget(NEW))).toEqual(plan);
             }),
         );
     });
@@ -278,13 +295,15 @@ describe("which pods count", () => {
 it("verification names each workload that still runs another proxy, and what to look at", () => {
     const pods = [podOf(), podOf({ name: "web-2" })];
     expect(
-        verifyDataPlane(planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), NEW)),
+        verifyDataPlane(
+            planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), proxyTarget(NEW)),
+        ),
     ).toEqual([
         {
             subject: "shop/Deployment/web",
             value: "edge-24.5.3",
             rule: "2 pod(s) still run this proxy, not edge-24.7.5",
-            next: "kubectl -n linkerd get pods -l linkerd.io/control-plane-component=proxy-injector, then: pulumi up",
+            next: "see that the injector's pods are ready, then: pulumi up",
         },
     ]);
 });

@@ -12,19 +12,31 @@ import {
     fullSet,
     highAvailabilitySet,
     hookSet,
+    type IstioChart,
+    type IstioVersion,
+    type LinkerdChart,
+    type LinkerdVersion,
     type ObjectName,
 } from "../fixtures/fullSets";
 
 const fixtures = join(import.meta.dirname, "../fixtures/charts");
 const renders = join(import.meta.dirname, "../../../shared/data");
 
-const charts: readonly { chart: FixtureChart; objects: number }[] = [
+interface Case<Chart extends FixtureChart, Version extends FixtureVersion> {
+    readonly chart: Chart;
+    readonly version: Version;
+    readonly objects: number;
+    /** The version of what the chart installs, as its Chart.yaml has it. */
+    readonly release: string;
+}
+
+const charts: readonly { chart: LinkerdChart; objects: number }[] = [
     { chart: "linkerd-crds", objects: 10 },
     { chart: "linkerd-control-plane", objects: 40 },
     { chart: "linkerd-viz", objects: 51 },
 ];
-const versions: readonly FixtureVersion[] = ["2024.5.3", "2024.7.5"];
-const cases = versions.flatMap((version) =>
+const versions: readonly LinkerdVersion[] = ["2024.5.3", "2024.7.5"];
+const cases: readonly Case<LinkerdChart, LinkerdVersion>[] = versions.flatMap((version) =>
     charts.map(({ chart, objects }) => ({
         chart,
         version,
@@ -33,8 +45,18 @@ const cases = versions.flatMap((version) =>
     })),
 );
 
+const istioCharts: readonly { chart: IstioChart; objects: number }[] = [
+    { chart: "base", objects: 16 },
+    { chart: "istiod", objects: 18 },
+    { chart: "gateway", objects: 6 },
+];
+const istioVersions: readonly IstioVersion[] = ["1.26.4", "1.27.1"];
+const istioCases: readonly Case<IstioChart, IstioVersion>[] = istioVersions.flatMap((version) =>
+    istioCharts.map(({ chart, objects }) => ({ chart, version, objects, release: version })),
+);
+
 /** Secrets that the renders do not have: their values said that these come from elsewhere. */
-const externalSecrets: Readonly<Record<FixtureChart, readonly ObjectName[]>> = {
+const externalSecrets: Readonly<Record<LinkerdChart, readonly ObjectName[]>> = {
     "linkerd-crds": [],
     "linkerd-control-plane": [
         { kind: "Secret", namespace: "linkerd", name: "linkerd-identity-issuer" },
@@ -48,18 +70,16 @@ const externalSecrets: Readonly<Record<FixtureChart, readonly ObjectName[]>> = {
     ],
 };
 
-describe.each(cases)("the test chart $chart-$version", ({ chart, version, release, objects }) => {
+describe.each([...cases, ...istioCases])("the test chart $chart-$version", (tested) => {
+    const { chart, version, release, objects } = tested;
     const folder = join(fixtures, `${chart}-${version}`);
-    const read = (file: string): Record<string, unknown> =>
-        parse(readFileSync(join(folder, file), "utf8")) as Record<string, unknown>;
 
     it("is found under the name and the version that a stack file asks for", () => {
-        expect(read("Chart.yaml")).toMatchObject({
+        expect(readYaml(folder, "Chart.yaml")).toMatchObject({
             apiVersion: "v2",
             name: chart,
             version,
             appVersion: release,
-            kubeVersion: ">=1.22.0-0",
         });
     });
 
@@ -69,12 +89,6 @@ describe.each(cases)("the test chart $chart-$version", ({ chart, version, releas
         expect(readdirSync(join(folder, "templates"))).not.toHaveLength(0);
     });
 
-    it("says its release in its values, where the published chart does", () => {
-        // The CRD chart has no such value; its annotations show that ("linkerd/helm %!s(<nil>)").
-        const expected = chart === "linkerd-crds" ? undefined : release;
-        expect(read("values.yaml")["linkerdVersion"]).toBe(expected);
-    });
-
     it(`has a full set of ${String(objects)} objects, none listed twice`, () => {
         const listed = lines(fullSet(chart, version));
         expect(listed).toHaveLength(objects);
@@ -82,11 +96,39 @@ describe.each(cases)("the test chart $chart-$version", ({ chart, version, releas
     });
 });
 
+describe("what only the charts of one mesh say", () => {
+    it.each(cases)(
+        "$chart-$version says its release in its values",
+        ({ chart, version, release }) => {
+            const folder = join(fixtures, `${chart}-${version}`);
+            expect(readYaml(folder, "Chart.yaml")["kubeVersion"]).toBe(">=1.22.0-0");
+            // The CRD chart has no such value; its annotations show that ("linkerd/helm %!s(<nil>)").
+            const expected = chart === "linkerd-crds" ? undefined : release;
+            expect(readYaml(folder, "values.yaml")["linkerdVersion"]).toBe(expected);
+        },
+    );
+
+    it.each(istioCases)("$chart-$version names no Kubernetes version", ({ chart, version }) => {
+        const folder = join(fixtures, `${chart}-${version}`);
+        expect(readYaml(folder, "Chart.yaml")).not.toHaveProperty("kubeVersion");
+    });
+
+    it.each(istioVersions)("istiod-%s has its release as the tag of its images", (version) => {
+        const values = readYaml(join(fixtures, `istiod-${version}`), "values.yaml");
+        expect(values).toMatchObject({
+            revision: "",
+            revisionTags: [],
+            global: { hub: "docker.io/istio", tag: version, istioNamespace: "istio-system" },
+        });
+    });
+});
+
 describe("values that moved between the two releases", () => {
-    const values = (version: FixtureVersion): Record<string, Record<string, unknown>> =>
-        parse(
-            readFileSync(join(fixtures, `linkerd-control-plane-${version}/values.yaml`), "utf8"),
-        ) as Record<string, Record<string, unknown>>;
+    const values = (version: LinkerdVersion): Record<string, Record<string, unknown>> =>
+        readYaml(join(fixtures, `linkerd-control-plane-${version}`), "values.yaml") as Record<
+            string,
+            Record<string, unknown>
+        >;
 
     it("are there to be noticed: a key that goes and two that come", () => {
         expect(values("2024.5.3")["proxyInit"]).toHaveProperty("resources");
@@ -95,6 +137,15 @@ describe("values that moved between the two releases", () => {
             expect(values("2024.5.3")["proxy"]).not.toHaveProperty(key);
             expect(values("2024.7.5")["proxy"]).toHaveProperty(key);
         }
+    });
+
+    it("are there for Istio too: the budget's values come, a switch of its clusters goes", () => {
+        const istiod = (version: IstioVersion): Record<string, unknown> =>
+            readYaml(join(fixtures, `istiod-${version}`), "values.yaml");
+        expect(istiod("1.26.4")).not.toHaveProperty("pdb");
+        expect(istiod("1.27.1")).toHaveProperty("pdb.minAvailable", 1);
+        expect(istiod("1.26.4")).toHaveProperty("global.multiCluster.enabled", false);
+        expect(istiod("1.27.1")).not.toHaveProperty("global.multiCluster.enabled");
     });
 
     it("turn on high availability in one file", () => {
@@ -117,7 +168,7 @@ describe("values that moved between the two releases", () => {
 
 // Skipped, and reported as skipped, in a clone that has no ../shared/data.
 describe.skipIf(!existsSync(renders))("the full sets, next to renders of the real charts", () => {
-    const rendered: Readonly<Record<FixtureChart, string>> = {
+    const rendered: Readonly<Record<LinkerdChart, string>> = {
         "linkerd-crds": "crds",
         "linkerd-control-plane": "control-plane",
         "linkerd-viz": "viz",
@@ -129,6 +180,13 @@ describe.skipIf(!existsSync(renders))("the full sets, next to renders of the rea
             lines([...installed, ...externalSecrets[chart]]),
         );
         expect(lines(hookSet(chart, version))).toEqual(lines(hooks));
+    });
+
+    it.each(istioCases)("list what $chart $version renders", ({ chart, version }) => {
+        const { installed, hooks } = renderedObjects(`istio-${version}/${chart}.yaml`);
+        expect(lines(fullSet(chart, version))).toEqual(lines(installed));
+        expect(hooks).toEqual([]);
+        expect(hookSet(chart, version)).toEqual([]);
     });
 
     it.each(versions)("list what high availability adds in %s", (version) => {
@@ -143,6 +201,10 @@ describe.skipIf(!existsSync(renders))("the full sets, next to renders of the rea
         ).toEqual(lines([...installed, ...externalSecrets["linkerd-control-plane"]]));
     });
 });
+
+function readYaml(folder: string, file: string): Record<string, unknown> {
+    return parse(readFileSync(join(folder, file), "utf8")) as Record<string, unknown>;
+}
 
 function lines(objects: readonly ObjectName[]): string[] {
     return objects

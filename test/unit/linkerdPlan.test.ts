@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LocatedChart } from "../../charts/source";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
-import { parseConfig } from "../../config";
+import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { mint } from "../../plan/certificates";
 import type { Fault } from "../../plan/faults";
 import {
@@ -43,7 +43,12 @@ const versionOf = (chartVersion: string) => {
     return version;
 };
 const configOf = (linkerdVersion: string, rest: Record<string, unknown> = {}) =>
-    parseConfig({ context: "kind", clusterUid: "0a1b", linkerdVersion, ...rest });
+    parseConfig({
+        context: "kind",
+        clusterUid: "0a1b",
+        linkerdVersion,
+        ...rest,
+    }) as LinkerdStackConfig;
 
 describe("CRDs never move back, which the API server would refuse half-way", () => {
     it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
-import { parseConfig } from "../../config";
+import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { ownershipFaults } from "../../plan/linkerd";
 
 const STACK = "acme/mesh/prod";
@@ -30,7 +30,12 @@ const faultsOf = (
     ownershipFaults(
         { ...empty, ...live },
         STACK,
-        parseConfig({ context: "kind", clusterUid: "0a1b", linkerdVersion, ...config }),
+        parseConfig({
+            context: "kind",
+            clusterUid: "0a1b",
+            linkerdVersion,
+            ...config,
+        }) as LinkerdStackConfig,
     );
 
 const owned = (name: string, stack: string | undefined) => ({ name, stack });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../cluster/api";
 import type { Budget } from "../../cluster/budgets";
-import { planWorkload, type WorkloadPlan } from "../../plan/dataPlane";
+import { planWorkload, proxyTarget, type WorkloadPlan } from "../../plan/dataPlane";
 import type { RolloutEvent } from "../../rollout/events";
 import type { WorkloadResult } from "../../rollout/report";
 import { schedule, type ScheduleOptions } from "../../rollout/schedule";
@@ -41,7 +41,7 @@ function begin(
             api,
             evictions: api,
             live,
-            target: NEW,
+            target: proxyTarget(NEW),
             timeoutMs: TIMEOUT_MS,
             emit,
             signal: ended.signal,
@@ -270,7 +270,9 @@ describe("a PodDisruptionBudget", () => {
         const { workload } = dataPlane.add({ name: "web", replicas: 3, maxUnavailable: 2 });
         const budgets = [budgetOf("web", { allowed: 1, desired: 2 })];
         const pods = Array.from({ length: 3 }, () => podOf());
-        expect(planWorkload(workload, pods, NEW, { budgets, canaries: [] })).toMatchObject({
+        expect(
+            planWorkload(workload, pods, proxyTarget(NEW), { budgets, canaries: [] }),
+        ).toMatchObject({
             action: "evict",
             atOnce: 1,
             pods: 3,

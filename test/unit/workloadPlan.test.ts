@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { isProgressing, type Canary } from "../../cluster/canaries";
 import type { MeshedPod, Workload } from "../../cluster/dataPlane";
-import { planDataPlane, planWorkload, progressingCanary } from "../../plan/dataPlane";
+import { planDataPlane, planWorkload, progressingCanary, proxyTarget } from "../../plan/dataPlane";
 import { ALONE, dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
 
 const OLD = "edge-24.5.3";
@@ -93,14 +93,17 @@ describe("what a reader is told about a workload before it is restarted", () => 
         ["a canary of another namespace", {}, {}, [canaryOf({ namespace: "pay" })], []],
     ];
     it.each(cases)("%s", (_, workload, pod, canaries, notes) => {
-        const plan = planWorkload(workloadOf(workload), [podOf(pod)], NEW, { ...ALONE, canaries });
+        const plan = planWorkload(workloadOf(workload), [podOf(pod)], proxyTarget(NEW), {
+            ...ALONE,
+            canaries,
+        });
         expect(plan?.notes).toEqual(notes);
     });
 
     it("and the plan of the whole data plane has these notes too", () => {
         const plan = planDataPlane(
             dataPlaneOf({ pods: [podOf()], workloads: [workloadOf()], canaries: [canaryOf()] }),
-            NEW,
+            proxyTarget(NEW),
         );
         expect(plan.workloads.map((one) => one.notes)).toEqual([[target]]);
     });
@@ -196,7 +199,7 @@ describe("how a workload gets new pods", () => {
         },
     ];
     it.each(cases)("$name", ({ workload, pods, action, count, restartedAt }) => {
-        const plan = planWorkload(workloadOf(workload), pods, NEW, ALONE);
+        const plan = planWorkload(workloadOf(workload), pods, proxyTarget(NEW), ALONE);
         expect(plan).toMatchObject({ action, pods: count, from: [OLD] });
         expect(plan?.restartedAt).toBe(restartedAt);
     });
@@ -205,13 +208,15 @@ describe("how a workload gets new pods", () => {
         const onDelete = workloadOf({ kind: "StatefulSet", strategy: "OnDelete" });
         const changed = { currentRevision: false, templateChanged: true };
         const current = podOf({ proxy: NEW, ...changed });
-        expect(planWorkload(onDelete, [current, podOf()], NEW, ALONE)?.action).toBe("evict");
-        expect(planWorkload(onDelete, [podOf(changed)], NEW, ALONE)).toBeUndefined();
+        expect(planWorkload(onDelete, [current, podOf()], proxyTarget(NEW), ALONE)?.action).toBe(
+            "evict",
+        );
+        expect(planWorkload(onDelete, [podOf(changed)], proxyTarget(NEW), ALONE)).toBeUndefined();
     });
 
     it("nothing is planned where every pod that counts is current", () => {
         const pods = [podOf({ proxy: NEW }), podOf({ terminating: true })];
-        expect(planWorkload(workloadOf(), pods, NEW, ALONE)).toBeUndefined();
+        expect(planWorkload(workloadOf(), pods, proxyTarget(NEW), ALONE)).toBeUndefined();
     });
 });
 
@@ -229,7 +234,7 @@ describe("a wave plans only what it takes", () => {
     ];
     const front = [{ workloadLabels: { tier: "front" } }, { workloadLabels: { app: "debug" } }];
     const planOf = (wave: string, select: typeof front, others = {}) => {
-        const plan = planDataPlane(dataPlaneOf({ pods, workloads }), NEW, {
+        const plan = planDataPlane(dataPlaneOf({ pods, workloads }), proxyTarget(NEW), {
             wave,
             select,
             others,

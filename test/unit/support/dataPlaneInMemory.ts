@@ -3,7 +3,7 @@ import type { Budget } from "../../../cluster/budgets";
 import type { Canary } from "../../../cluster/canaries";
 import type { Workload } from "../../../cluster/dataPlane";
 import type { LiveDataPlane, WorkloadView } from "../../../cluster/liveDataPlane";
-import { keyOf, planWorkload, type WorkloadPlan } from "../../../plan/dataPlane";
+import { keyOf, planWorkload, proxyTarget, type WorkloadPlan } from "../../../plan/dataPlane";
 import { pathOf } from "../../../rollout/roll";
 import { ALONE, podOf, workloadOf } from "./meshedPods";
 
@@ -36,7 +36,7 @@ export class DataPlaneInMemory {
         const workload = workloadOf({ replicas: 1, podLabels: { app: fields.name }, ...fields });
         this.put(workload, OLD);
         this.takes.set(pathOf(workload), takes);
-        const plan = planWorkload(workload, this.podsOf(workload, OLD), NEW, ALONE);
+        const plan = planWorkload(workload, this.podsOf(workload, OLD), proxyTarget(NEW), ALONE);
         if (!plan) {
             throw new Error(`nothing to do for ${workload.name}`);
         }

@@ -20,6 +20,7 @@ export const podOf = (fields: Partial<MeshedPod> = {}): MeshedPod => ({
     owner: { kind: "Deployment", name: "web" },
     currentRevision: true,
     pin: undefined,
+    namespaceLabels: {},
     restartedAt: undefined,
     ...fields,
 });

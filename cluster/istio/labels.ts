@@ -1,0 +1,76 @@
+import { KubeApi } from "../api";
+import { found, type Connection } from "../connection";
+import { DEFAULT, INJECTION_LABEL, REVISION_LABEL } from "./injection";
+
+/** On a namespace: its labels about injection as they were before the stack changed them, as JSON. */
+export const LABELS_BEFORE = "mesh-upgrade/istio-labels-before";
+
+type Labels = Readonly<Record<string, string | null>>;
+
+/**
+ * Lets the namespace choose a revision or a tag (`default`: istio-injection=enabled). The labels of before are kept in an
+ * annotation, once. @returns what was changed, in words
+ */
+export async function bindNamespace(
+    connection: Connection,
+    name: string,
+    choice: string,
+): Promise<string> {
+    const namespace = await connection.core.readNamespace({ name });
+    const { labels = {}, annotations = {} } = namespace.metadata ?? {};
+    const wanted =
+        choice === DEFAULT
+            ? { [INJECTION_LABEL]: "enabled", [REVISION_LABEL]: null }
+            : { [INJECTION_LABEL]: null, [REVISION_LABEL]: choice };
+    const before = annotations[LABELS_BEFORE] ?? JSON.stringify(aboutInjection(labels));
+    await patch(connection, name, wanted, before);
+    return `namespace ${name}: ${inWords(aboutInjection(labels))} -> ${inWords(wanted)}`;
+}
+
+/** Puts the labels of before back. `exists`: whether the namespace is still there. */
+export async function restoreNamespace(
+    connection: Connection,
+    name: string,
+): Promise<{ readonly text: string; readonly exists: boolean }> {
+    const namespace = await found(connection.core.readNamespace({ name }));
+    if (!namespace || namespace.metadata?.deletionTimestamp) {
+        return { text: `namespace ${name} is gone`, exists: false };
+    }
+    const { labels = {}, annotations = {} } = namespace.metadata ?? {};
+    const kept = annotations[LABELS_BEFORE];
+    if (kept === undefined) {
+        return { text: `namespace ${name}: its labels are as they were`, exists: true };
+    }
+    const before = JSON.parse(kept) as Labels;
+    await patch(connection, name, before, null);
+    const text = `namespace ${name}: ${inWords(aboutInjection(labels))} -> ${inWords(before)}, as before`;
+    return { text, exists: true };
+}
+
+function aboutInjection(labels: Readonly<Record<string, string>>): Labels {
+    return {
+        [INJECTION_LABEL]: labels[INJECTION_LABEL] ?? null,
+        [REVISION_LABEL]: labels[REVISION_LABEL] ?? null,
+    };
+}
+
+async function patch(
+    connection: Connection,
+    name: string,
+    labels: Labels,
+    before: string | null,
+): Promise<void> {
+    const api = new KubeApi(connection);
+    try {
+        await api.mergePatch(`/api/v1/namespaces/${name}`, {
+            metadata: { labels, annotations: { [LABELS_BEFORE]: before } },
+        });
+    } finally {
+        api.close();
+    }
+}
+
+function inWords(labels: Labels): string {
+    const set = Object.entries(labels).filter(([, value]) => value !== null);
+    return set.map(([key, value]) => `${key}=${value}`).join(", ") || "no label";
+}

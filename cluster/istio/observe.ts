@@ -1,0 +1,192 @@
+import * as k8s from "@kubernetes/client-node";
+import { runningOf } from "../../plan/istio/injection";
+import type { Injection } from "../../plan/istio/target";
+import { UNKNOWN, type IstioUser, type IstioUsers } from "../../plan/istio/use";
+import { KubeApi } from "../api";
+import { found, listAll, type Connection } from "../connection";
+import { STACK_ANNOTATION } from "../linkerd";
+import {
+    imageTagOf,
+    injectorsIn,
+    readInjection,
+    REVISION_LABEL,
+    revisionOf,
+    TAG_LABEL,
+} from "./injection";
+import { isGateway } from "./pods";
+
+/** A running control plane. */
+export interface LiveIstiod {
+    readonly name: string;
+    /** `default`: without a revision name. */
+    readonly revision: string;
+    /** Tag of its image. */
+    readonly version: string | undefined;
+    /** Stack that made it; undefined: somebody else. */
+    readonly stack: string | undefined;
+}
+
+/** A webhook configuration that calls an istiod. */
+export interface LiveWebhooks {
+    readonly kind: "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration";
+    readonly name: string;
+    readonly revision: string | undefined;
+    readonly stack: string | undefined;
+    /** PEM in base64 of the first webhook that has one; undefined: none has. */
+    readonly caBundle: string | undefined;
+    /** Whether every webhook in it has one. */
+    readonly complete: boolean;
+    /** Whether it is a tag's. */
+    readonly tagged: boolean;
+    /** `istio-system/istiod-1-27-1`, once each. */
+    readonly services: readonly string[];
+}
+
+/** What is installed of Istio; read-only. */
+export interface LiveIstio {
+    readonly istiods: readonly LiveIstiod[];
+    readonly injection: Injection;
+    readonly webhooks: readonly LiveWebhooks[];
+    readonly crds: readonly {
+        readonly name: string;
+        /** `1.27.1`, of the chart base that it came with. */
+        readonly chartVersion: string | undefined;
+        readonly stack: string | undefined;
+    }[];
+    /** Stack that owns the control planes' namespace. */
+    readonly namespaceStack: string | undefined;
+    readonly namespaceExists: boolean;
+    readonly users: IstioUsers;
+    /** `v1.34.4`. */
+    readonly serverVersion: string;
+}
+
+/** Groups whose CRDs the chart base brings. */
+const CRDS = /\.(networking|security|telemetry|extensions|install)\.istio\.io$/;
+
+export async function observeIstio(
+    connection: Connection,
+    api: KubeApi,
+    namespace: string,
+): Promise<LiveIstio> {
+    const { core, apps, kubeconfig } = connection;
+    const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
+    const [own, deployments, injection, webhooks, crds, users, code] = await Promise.all([
+        found(core.readNamespace({ name: namespace })),
+        listAll((page) =>
+            apps.listNamespacedDeployment({ ...page, namespace, labelSelector: "app=istiod" }),
+        ),
+        readInjection(connection, namespace),
+        readWebhooks(connection),
+        listAll((page) => extensions.listCustomResourceDefinition(page)),
+        readUsers(connection, api),
+        kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
+    ]);
+    return {
+        istiods: deployments.map((one) => ({
+            name: one.metadata?.name ?? "",
+            revision: revisionOf(one),
+            version: imageTagOf(one),
+            stack: stackOf(one),
+        })),
+        injection,
+        webhooks,
+        crds: crds
+            .filter(({ metadata }) => CRDS.test(metadata?.name ?? ""))
+            .map((crd) => ({
+                name: crd.metadata?.name ?? "",
+                chartVersion: /^base-(.+)$/.exec(
+                    crd.metadata?.labels?.["helm.sh/chart"] ?? "",
+                )?.[1],
+                stack: stackOf(crd),
+            })),
+        namespaceStack: own && stackOf(own),
+        namespaceExists: own !== undefined,
+        users,
+        serverVersion: code.gitVersion,
+    };
+}
+
+/** All configurations that call an istiod or carry a revision's label. */
+export async function readWebhooks({ kubeconfig }: Connection): Promise<LiveWebhooks[]> {
+    const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    const [mutating, validating] = await Promise.all([
+        listAll((page) => admission.listMutatingWebhookConfiguration(page)),
+        listAll((page) => admission.listValidatingWebhookConfiguration(page)),
+    ]);
+    return [
+        ...mutating.map((one) => webhooksOf("MutatingWebhookConfiguration", one)),
+        ...validating.map((one) => webhooksOf("ValidatingWebhookConfiguration", one)),
+    ].filter(
+        (one) => one.revision !== undefined || one.services.some((s) => /\/istiod(-|$)/.test(s)),
+    );
+}
+
+function webhooksOf(
+    kind: LiveWebhooks["kind"],
+    one: k8s.V1MutatingWebhookConfiguration | k8s.V1ValidatingWebhookConfiguration,
+): LiveWebhooks {
+    const configs = (one.webhooks ?? []).map(({ clientConfig }) => clientConfig);
+    const services = configs.flatMap(({ service }) =>
+        service ? [`${service.namespace}/${service.name}`] : [],
+    );
+    return {
+        kind,
+        name: one.metadata?.name ?? "",
+        revision: one.metadata?.labels?.[REVISION_LABEL],
+        stack: stackOf(one),
+        caBundle: configs.map(({ caBundle }) => caBundle).find((bundle) => bundle) ?? undefined,
+        complete: configs.every(({ caBundle }) => caBundle),
+        tagged: one.metadata?.labels?.[TAG_LABEL] !== undefined,
+        services: [...new Set(services)],
+    };
+}
+
+/** Everything that can be bound to a revision; finished pods are not. */
+export async function readUsers(connection: Connection, api: KubeApi): Promise<IstioUsers> {
+    const admission = connection.kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    const [namespaces, configurations, { items: pods }] = await Promise.all([
+        listAll((page) => connection.core.listNamespace(page)),
+        listAll((page) => admission.listMutatingWebhookConfiguration(page)),
+        api.list("/api/v1/pods", (pod) => userOf(pod as unknown as k8s.V1Pod), {}),
+    ]);
+    return {
+        namespaces: new Map(
+            namespaces.map(({ metadata }) => [metadata?.name ?? "", metadata?.labels ?? {}]),
+        ),
+        injectors: configurations.flatMap(injectorsIn),
+        pods,
+    };
+}
+
+function userOf(pod: k8s.V1Pod): IstioUser | undefined {
+    const { metadata, spec, status } = pod;
+    const labels = metadata?.labels ?? {};
+    const running = runningOf({
+        labels,
+        annotations: metadata?.annotations ?? {},
+        containers: imagesOf(spec?.containers),
+        initContainers: imagesOf(spec?.initContainers),
+    });
+    const isIstiod = labels["app"] === "istiod";
+    const finished = status?.phase === "Succeeded" || status?.phase === "Failed";
+    const asked = labels[REVISION_LABEL];
+    if (isIstiod || finished || (running === undefined && asked === undefined)) {
+        return undefined;
+    }
+    return {
+        namespace: metadata?.namespace ?? "",
+        name: metadata?.name ?? "",
+        running: running && (running.revision ?? UNKNOWN),
+        asked,
+        gateway: isGateway(pod),
+    };
+}
+
+function imagesOf(containers: readonly { name: string; image?: string }[] | undefined) {
+    return (containers ?? []).map(({ name, image = "" }) => ({ name, image }));
+}
+
+function stackOf({ metadata }: { metadata?: k8s.V1ObjectMeta }): string | undefined {
+    return metadata?.annotations?.[STACK_ANNOTATION];
+}

@@ -1,0 +1,220 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { LocatedChart } from "../../charts/source";
+import type { Connection } from "../../cluster/connection";
+import type { LiveIstio } from "../../cluster/istio/observe";
+import type { IstioStackConfig } from "../../config";
+import type { IstioPlan } from "../../plan/istio/plan";
+import type { LabelsInput, RemoveInput } from "../../rollout/istio/input";
+import { checkDeclared } from "../check";
+import { providerFor } from "../cluster";
+import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
+import { collectDeclared } from "../declared";
+import { programCommand } from "../programCommand";
+import { reportsOf } from "../reports";
+import { IstioBase } from "./base";
+import { IstioGateway } from "./gateway";
+import { IstioRevision } from "./revision";
+import { defaultValidator, IstioRevisionTag } from "./tag";
+
+export interface IstioDeclaration {
+    readonly config: IstioStackConfig;
+    readonly stack: string;
+    readonly plan: IstioPlan;
+    readonly live: LiveIstio;
+    readonly charts: readonly LocatedChart[];
+    readonly connection: Connection;
+}
+
+type Resources = readonly pulumi.Resource[];
+
+/**
+ * Declares the whole of Istio in its order: what revisions share, revisions, then wave by wave the tags and labels that it
+ * is the first to use and the restart, the gateways, the default validator, and what goes.
+ */
+export function declareIstio({ config, stack, plan, live, charts, connection }: IstioDeclaration) {
+    const declared = collectDeclared();
+    const { provider, address } = providerFor(config);
+    const { istio, rollout } = config;
+    const { namespace } = istio;
+    const chart = (name: string, version: string) =>
+        charts.find((one) => one.name === name && one.version === version)?.path ??
+        missingChart(name, version);
+    const place = { cluster: address, namespace };
+
+    const baseline = declareBaseline({
+        rollout,
+        cluster: address,
+        triggers: plan.waves.map(({ trigger }) => trigger),
+        target: { mesh: "istio", version: plan.newest, namespace, namespaces: plan.namespaces },
+    });
+    const base = new IstioBase(
+        "istio-base",
+        {
+            chart: plan.base && chart("base", plan.base),
+            values: istio.base.values,
+            objects: plan.shared,
+            namespace,
+            adopt: istio.base.adopt,
+            stack,
+        },
+        { provider, dependsOn: baseline },
+    );
+    const revisions = new Map<string, IstioRevision>();
+    for (const { name, source } of plan.revisions) {
+        revisions.set(
+            name,
+            new IstioRevision(
+                `istiod-${name}`,
+                {
+                    revision: name,
+                    source:
+                        "version" in source
+                            ? { chart: chart("istiod", source.version), values: source.values }
+                            : source,
+                    ...place,
+                    grace: istio.guard.grace,
+                    stack,
+                },
+                { provider, dependsOn: base },
+            ),
+        );
+    }
+    const guards: Resources = [...revisions.values()].map(({ guard }) => guard);
+    /** Live where the revision serves already; else what its istiod wrote when it first did. */
+    const caBundleOf = (revision: string) =>
+        live.webhooks.find(
+            (one) =>
+                one.kind === "MutatingWebhookConfiguration" &&
+                one.revision === revision &&
+                !one.tagged,
+        )?.caBundle ?? revisions.get(revision)?.caBundle;
+    const served = (revision: string) => ({ namespace, revision, caBundle: caBundleOf(revision) });
+    const validator = (after: Resources) =>
+        istio.defaultRevision === undefined
+            ? []
+            : [
+                  defaultValidator(
+                      { ...served(istio.defaultRevision), stack },
+                      { provider, dependsOn: [...after] },
+                  ),
+              ];
+    const declareTag = (tag: string, revision: string, after: Resources) =>
+        new IstioRevisionTag(
+            `tag-${tag}`,
+            { tag, ...served(revision), cluster: address, stack },
+            { provider, dependsOn: [...guards, ...after] },
+        );
+    const bind = (name: string, choice: string, after: Resources) =>
+        new command.local.Command(
+            `namespace-${name}`,
+            {
+                ...programCommand,
+                create: "rollout/istio/labels.ts",
+                update: "rollout/istio/labels.ts",
+                delete: "rollout/istio/restore.ts",
+                stdin: JSON.stringify({
+                    ...place,
+                    name,
+                    choice,
+                    settings: plan.settings,
+                } satisfies LabelsInput),
+            },
+            { dependsOn: [...guards, ...after] },
+        );
+
+    const tags = new Map<string, pulumi.Resource>();
+    const early = plan.tags
+        .filter(({ wave }) => wave === undefined)
+        .map(({ tag, revision }) => declareTag(tag, revision, []));
+    const dataPlane = new DataPlaneRollout("data-plane", {
+        rollout,
+        cluster: address,
+        baseline,
+        after: [...guards, ...early],
+        target: (wave) => {
+            const { version, namespaces, trigger } = plan.wave(wave);
+            return {
+                target: { mesh: "istio", version, namespace, namespaces: [...namespaces] },
+                triggers: [trigger],
+            };
+        },
+        prepare: (wave, after) => {
+            const moved = plan.tags
+                .filter((one) => one.wave === wave)
+                .map(({ tag, revision }) => {
+                    const resource = declareTag(tag, revision, after);
+                    tags.set(tag, resource);
+                    return resource;
+                });
+            const bound = plan
+                .wave(wave)
+                .namespaces.map((name) =>
+                    bind(name, istio.target.get(name)?.choice ?? "", [
+                        ...after,
+                        ...moved,
+                        ...tags.values(),
+                    ]),
+                );
+            return [...moved, ...bound];
+        },
+    });
+    const gateways = plan.gateways.map(
+        ({ name, choice, revision, source, namespace: place }) =>
+            new IstioGateway(
+                `gateway-${place}-${name}`,
+                {
+                    name,
+                    namespace: place,
+                    choice,
+                    revision,
+                    source:
+                        "version" in source
+                            ? { chart: chart("gateway", source.version), values: source.values }
+                            : { ...source, adopt: istio.base.adopt },
+                },
+                { provider, dependsOn: [...guards, dataPlane.last] },
+            ),
+    );
+    const validators = validator([...guards, dataPlane.last, ...gateways]);
+    const removed = istio.foreign
+        .filter(({ remove }) => remove)
+        .map(
+            ({ revision }) =>
+                new command.local.Command(
+                    `remove-${revision}`,
+                    {
+                        ...programCommand,
+                        create: "rollout/istio/remove.ts",
+                        stdin: JSON.stringify({
+                            ...place,
+                            revision,
+                            grace: istio.guard.grace,
+                        } satisfies RemoveInput),
+                        triggers: [revision],
+                    },
+                    { dependsOn: [dataPlane.last, ...gateways, ...validators] },
+                ),
+        );
+    for (const { tag, revision } of plan.lateTags) {
+        declareTag(tag, revision, removed);
+    }
+    const { reports, parsed } = reportsOf(dataPlane);
+    return {
+        istioRevisions: plan.revisions.map(({ name }) => name),
+        rollout: parsed,
+        declaredObjects: checkDeclared(
+            connection,
+            declared,
+            pulumi.all([
+                reports,
+                pulumi.output([...gateways, ...validators, ...removed].map((one) => one.urn)),
+            ]),
+            undefined,
+        ),
+    };
+}
+
+function missingChart(name: string, version: string): never {
+    throw new Error(`the plan has no chart ${name} ${version}`);
+}

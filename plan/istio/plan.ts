@@ -1,0 +1,591 @@
+import type { LiveIstio } from "../../cluster/istio/observe";
+import type { Fault } from "../faults";
+import { isFault } from "../versions";
+import { REST, type Wave, type WaveSettings } from "../waves";
+import type { ForeignRevision, IstioConfig, IstioGateway, IstioRevision } from "./config";
+import { optionWarnings } from "./config";
+import type { KubeObject, SplitManifests } from "./manifests";
+import type { Planned } from "./target";
+import { usesOfRevision } from "./use";
+import {
+    compareIstio,
+    isFrom,
+    kubernetesFaults,
+    latestIstio,
+    parseIstioVersion,
+    pathFaults,
+    type IstioVersion,
+} from "./versions";
+
+/** What a wave moves: the namespaces that choose anew in it. */
+export interface IstioWave {
+    readonly name: string;
+    readonly namespaces: readonly string[];
+    /** The newest version that one of them chooses. */
+    readonly version: string;
+    /** What they choose, with the versions behind it, as text: another choice is another run. */
+    readonly trigger: string;
+}
+
+export interface PlannedTag {
+    readonly tag: string;
+    readonly revision: string;
+    /** The wave before which it moves, the first with a namespace that chooses it; undefined: before all of them. */
+    readonly wave: string | undefined;
+}
+
+/** A chart by version, with its values, or objects rendered elsewhere. */
+export type PlannedSource =
+    | { readonly version: string; readonly values: Readonly<Record<string, unknown>> }
+    | { readonly objects: readonly KubeObject[] };
+
+/** What an update will do, decided. */
+export interface IstioPlan {
+    /** Version of the chart base; undefined where every revision comes from rendered manifests. */
+    readonly base: string | undefined;
+    /** CRDs and shared objects of rendered manifests. */
+    readonly shared: readonly KubeObject[];
+    readonly revisions: readonly { readonly name: string; readonly source: PlannedSource }[];
+    readonly tags: readonly PlannedTag[];
+    /** Those that take the place of a foreign control plane, after it has gone. */
+    readonly lateTags: readonly { readonly tag: string; readonly revision: string }[];
+    readonly namespaces: string[];
+    readonly waves: readonly IstioWave[];
+    readonly wave: (name: string) => IstioWave;
+    /** How workloads restart whose namespace leaves the stack. */
+    readonly settings: WaveSettings;
+    readonly gateways: readonly (IstioGateway & { readonly source: PlannedSource })[];
+    /** The newest version that a namespace chooses. */
+    readonly newest: string;
+    /** What each namespace will choose. */
+    readonly planned: ReadonlyMap<string, Planned>;
+    readonly faults: readonly Fault[];
+    readonly lines: readonly string[];
+}
+
+/** Rendered manifests by revision; those of a foreign one too, for the way back. */
+export type Manifests = ReadonlyMap<string, SplitManifests>;
+
+const DEFAULT = "default";
+
+export function planIstio(
+    config: IstioConfig,
+    waves: readonly Wave[],
+    live: LiveIstio,
+    stack: string,
+    manifests: Manifests,
+): IstioPlan {
+    const assigned = assignWaves(config, waves);
+    const planned = waves.map(({ name }) => waveOf(name, assigned, config, live));
+    const empty: IstioWave = { name: "", namespaces: [], version: "", trigger: "" };
+    const late = foreignDefault(config)?.remove === true;
+    const fromCharts = config.revisions.filter((one) => one.manifests === undefined);
+    const rendered = config.revisions.filter((one) => one.manifests !== undefined);
+    const newestRendered = latestOf(rendered);
+    const shared = manifests.get(newestRendered?.name ?? "");
+    const moveService = config.foreign.some(({ remove }) => remove);
+    const { name: _name, select: _select, ...settings } = rest(waves);
+    const version = (choice: IstioGateway) => choice.version.text;
+    const findings = findingsOf(config, waves, live, stack, manifests);
+    return {
+        base: fromCharts.length === 0 ? undefined : baseVersion(fromCharts, live).text,
+        shared: [
+            ...(shared?.crds ?? []),
+            ...(shared?.shared ?? []).map((one) =>
+                moveService && newestRendered ? withService(one, newestRendered.name) : one,
+            ),
+        ],
+        revisions: config.revisions.map((one) => ({
+            name: one.name,
+            source:
+                one.manifests === undefined
+                    ? { version: one.version.text, values: revisionValues(one, config.namespace) }
+                    : { objects: manifests.get(one.name)?.own ?? [] },
+        })),
+        tags: [
+            ...[...config.tags].map(([tag, revision]) => ({
+                tag,
+                revision,
+                wave: firstWave(tag, assigned, config, waves),
+            })),
+            ...(config.defaultRevision !== undefined && foreignDefault(config) === undefined
+                ? [
+                      {
+                          tag: DEFAULT,
+                          revision: config.defaultRevision,
+                          wave: firstWave(DEFAULT, assigned, config, waves),
+                      },
+                  ]
+                : []),
+        ],
+        lateTags:
+            late && config.defaultRevision !== undefined
+                ? [{ tag: DEFAULT, revision: config.defaultRevision }]
+                : [],
+        namespaces: [...config.target.keys()].sort(),
+        waves: planned,
+        wave: (name) => planned.find((one) => one.name === name) ?? { ...empty, name },
+        settings: { ...settings, gates: { pause: false } },
+        gateways: config.gateways.map((one) => {
+            const split = manifests.get(one.revision);
+            return {
+                ...one,
+                source: split
+                    ? { objects: split.gateways }
+                    : { version: version(one), values: one.values },
+            };
+        }),
+        planned: new Map(
+            [...config.target].map(([namespace, { revision }]) => [
+                namespace,
+                { revision, version: versionText(revision, config, live) },
+            ]),
+        ),
+        newest: planned
+            .map((one) => one.version)
+            .reduce((best, one) => (newer(one, best) ? one : best), ""),
+        ...findings,
+    };
+}
+
+/** The charts that a plan needs. */
+export function chartsOf({ base, revisions, gateways }: IstioPlan) {
+    const named = (name: string, source: PlannedSource) =>
+        "version" in source ? [{ name, version: source.version }] : [];
+    const all = [
+        ...(base === undefined ? [] : [{ name: "base", version: base }]),
+        ...revisions.flatMap(({ source }) => named("istiod", source)),
+        ...gateways.flatMap(({ source }) => named("gateway", source)),
+    ];
+    return [...new Map(all.map((one) => [`${one.name} ${one.version}`, one])).values()];
+}
+
+function rest(waves: readonly Wave[]): Wave {
+    const last = waves.find(({ name }) => name === REST);
+    if (!last) {
+        throw new Error("the rollout has no last wave");
+    }
+    return last;
+}
+
+/** Values of the chart istiod; what decides whose objects it makes is not the user's. */
+function revisionValues({ name, values }: IstioRevision, namespace: string) {
+    const global = (values["global"] ?? {}) as Record<string, unknown>;
+    return {
+        ...values,
+        revision: name,
+        revisionTags: [],
+        global: { ...global, istioNamespace: namespace },
+    };
+}
+
+/** The wave of each namespace: the one whose select names it, else the rest. */
+function assignWaves({ target }: IstioConfig, waves: readonly Wave[]): ReadonlyMap<string, string> {
+    return new Map(
+        [...target.keys()]
+            .sort()
+            .map((namespace) => [
+                namespace,
+                waves.find(({ select }) =>
+                    select.some((one) => one.namespaces?.includes(namespace)),
+                )?.name ?? REST,
+            ]),
+    );
+}
+
+function waveOf(
+    name: string,
+    assigned: ReadonlyMap<string, string>,
+    config: IstioConfig,
+    live: LiveIstio,
+): IstioWave {
+    const namespaces = [...assigned].filter(([, wave]) => wave === name).map(([one]) => one);
+    const choices = namespaces.map((namespace) => {
+        const target = config.target.get(namespace);
+        const revision = target?.revision ?? "";
+        return [namespace, target?.choice ?? "", revision, versionText(revision, config, live)];
+    });
+    return {
+        name,
+        namespaces,
+        version: choices
+            .map(([, , , version = ""]) => version)
+            .reduce((best, one) => (newer(one, best) ? one : best), ""),
+        trigger: JSON.stringify(choices),
+    };
+}
+
+function versionText(revision: string, config: IstioConfig, live: LiveIstio): string {
+    return (
+        config.revisions.find(({ name }) => name === revision)?.version.text ??
+        config.foreign.find((one) => one.revision === revision)?.version?.text ??
+        live.istiods.find((one) => one.revision === revision)?.version ??
+        ""
+    );
+}
+
+function newer(a: string, b: string): boolean {
+    const [one, other] = [parseIstioVersion(a, "a"), parseIstioVersion(b, "b")];
+    return !isFault(one) && (isFault(other) || compareIstio(one, other) > 0);
+}
+
+function firstWave(
+    choice: string,
+    assigned: ReadonlyMap<string, string>,
+    { target }: IstioConfig,
+    waves: readonly Wave[],
+): string | undefined {
+    const used = new Set(
+        [...target].filter(([, one]) => one.choice === choice).map(([name]) => assigned.get(name)),
+    );
+    return waves.find(({ name }) => used.has(name))?.name;
+}
+
+function foreignDefault({ foreign }: IstioConfig): ForeignRevision | undefined {
+    return foreign.find(({ revision }) => revision === DEFAULT);
+}
+
+function latestOf(revisions: readonly IstioRevision[]): IstioRevision | undefined {
+    const latest = latestIstio(revisions.map(({ version }) => version));
+    return revisions.find(({ version }) => version === latest);
+}
+
+/** CRDs move forward only. */
+function baseVersion(revisions: readonly IstioRevision[], live: LiveIstio): IstioVersion {
+    const versions = [
+        ...revisions.map(({ version }) => version),
+        ...live.crds
+            .map(({ chartVersion }) => parseIstioVersion(chartVersion ?? "", "base"))
+            .filter((one): one is IstioVersion => !isFault(one)),
+    ];
+    return latestIstio(versions) as IstioVersion;
+}
+
+/** The default validator of ASM 1.6 calls Service istiod, whose selector matches no revisioned pod. */
+function withService(object: KubeObject, revision: string): KubeObject {
+    return object.kind === "Service" && object.metadata.name === "istiod"
+        ? {
+              ...object,
+              spec: {
+                  ...(object["spec"] as object),
+                  selector: { app: "istiod", "istio.io/rev": revision },
+              },
+          }
+        : object;
+}
+
+function findingsOf(
+    config: IstioConfig,
+    waves: readonly Wave[],
+    live: LiveIstio,
+    stack: string,
+    manifests: Manifests,
+): Pick<IstioPlan, "faults" | "lines"> {
+    const running = live.istiods
+        .map((one) => parseIstioVersion(one.version ?? "", one.name))
+        .filter((one): one is IstioVersion => !isFault(one));
+    const installed = new Set(live.istiods.map(({ revision }) => revision));
+    const added = config.revisions.filter(({ name }) => !installed.has(name));
+    const findings = added.flatMap(({ version }) => [
+        pathFaults({ from: running, to: version, overrides: config.overrides }),
+        kubernetesFaults(version, live.serverVersion, config.overrides),
+    ]);
+    return {
+        faults: [
+            ...ownershipFaults(config, live, stack),
+            ...findings.flatMap(({ faults }) => faults),
+            ...inPlaceFaults(config, live),
+            ...valueFaults(config),
+            ...waveFaults(waves),
+            ...namespaceFaults(config, live),
+            ...foreignFaults(config, live),
+            ...defaultFaults(config, live),
+            ...[...manifests.values()].flatMap(({ faults }) => faults),
+        ],
+        lines: [
+            ...revisionLines(config, live, stack),
+            ...tagLines(config, live),
+            ...namespaceLines(config, live),
+            ...[...config.gateways].map(
+                (one) => `gateway ${one.namespace}/${one.name}: ${one.revision}, in place`,
+            ),
+            ...findings.flatMap(({ warnings }) => warnings.map((text) => `warning: ${text}`)),
+            ...optionWarnings(config.revisions).map((text) => `warning: ${text}`),
+            ...podLabelLines(live),
+        ],
+    };
+}
+
+function ownershipFaults(config: IstioConfig, live: LiveIstio, stack: string): Fault[] {
+    const faults: Fault[] = [];
+    const { namespace, base, revisions } = config;
+    if (live.namespaceStack !== undefined && live.namespaceStack !== stack) {
+        faults.push({
+            subject: `Namespace ${namespace}`,
+            value: live.namespaceStack,
+            rule: "holds the installation of another stack",
+            next: `pulumi stack select ${live.namespaceStack}; after a rename of the stack: kubectl annotate namespace ${namespace} mesh-upgrade/stack=${stack} --overwrite`,
+        });
+    }
+    const foreignCrds = live.crds.filter((one) => one.stack !== stack);
+    if (foreignCrds.length > 0 && !base.adopt && faults.length === 0) {
+        faults.push({
+            subject: "CustomResourceDefinitions",
+            value: `${foreignCrds[0]?.name} and ${foreignCrds.length - 1} more`,
+            rule: "exist already and were not made by this stack",
+            next: "set istio.base.adopt: true to take over what all revisions share (CRDs, accounts, the default validator)",
+        });
+    }
+    for (const { name } of revisions) {
+        const found = live.istiods.find(({ revision }) => revision === name);
+        if (found && found.stack !== stack) {
+            faults.push({
+                subject: `istio revision ${name}`,
+                value: `Deployment ${namespace}/${found.name}`,
+                rule: "is in the cluster and was not made by this stack",
+                next: `name it in istio.foreign (revision: ${name}) and give the new one another name`,
+            });
+        }
+    }
+    return faults;
+}
+
+/** A revision whose version is edited is upgraded in place, under its running proxies. */
+function inPlaceFaults({ revisions }: IstioConfig, live: LiveIstio): Fault[] {
+    return revisions.flatMap(({ name, version }) => {
+        const found = live.istiods.find(({ revision }) => revision === name);
+        const from = parseIstioVersion(found?.version ?? "", name);
+        return found && !isFault(from) && from.minor !== version.minor
+            ? [
+                  {
+                      subject: `istio.revisions ${name}`,
+                      value: `${from.text} -> ${version.text}`,
+                      rule: "another minor under the same name would change the control plane under its proxies",
+                      next: "add a revision of its own for the new version, and keep the old one until nothing uses it",
+                  },
+              ]
+            : [];
+    });
+}
+
+const OURS = ["revision", "revisionTags", "defaultRevision"];
+
+function valueFaults({ revisions, base }: IstioConfig): Fault[] {
+    const sections = [
+        ...revisions.map(({ name, values }) => ({
+            key: `istio.revisions ${name}: values`,
+            values,
+        })),
+        { key: "istio.base.values", values: base.values },
+    ];
+    return sections.flatMap(({ key, values }) =>
+        OURS.filter((one) => one in values).map((one) => ({
+            subject: `${key}.${one}`,
+            value: JSON.stringify(values[one]),
+            rule: "is set by the program, from the name of the revision, tags and defaultRevision",
+            next: "remove it",
+        })),
+    );
+}
+
+/** Labels move a namespace as a whole, so a wave takes whole namespaces, by name. */
+function waveFaults(waves: readonly Wave[]): Fault[] {
+    return waves
+        .filter(({ select }) =>
+            select.some(
+                (one) =>
+                    one.namespaces === undefined ||
+                    one.workloads !== undefined ||
+                    one.workloadLabels !== undefined ||
+                    one.namespaceLabels !== undefined,
+            ),
+        )
+        .map(({ name }) => ({
+            subject: `rollout.waves ${name}: select`,
+            rule: "must name namespaces and nothing else: with Istio a namespace moves as a whole, by its label",
+            next: `select: [{ namespaces: [...] }]`,
+        }));
+}
+
+function namespaceFaults({ target }: IstioConfig, { users }: LiveIstio): Fault[] {
+    return [...target.keys()].flatMap((name): Fault[] => {
+        const labels = users.namespaces.get(name);
+        if (!labels) {
+            return [
+                {
+                    subject: `istio.namespaces.${name}`,
+                    rule: "the cluster has no such namespace",
+                    next: `kubectl create namespace ${name}, or take it out of the stack file`,
+                },
+            ];
+        }
+        const { "istio-injection": injection, "istio.io/rev": revision } = labels;
+        return injection !== undefined && revision !== undefined
+            ? [
+                  {
+                      subject: `Namespace ${name}`,
+                      value: `istio-injection=${injection}, istio.io/rev=${revision}`,
+                      rule: "has both labels: the second is ignored as long as the first is there",
+                      next: `kubectl label namespace ${name} istio.io/rev- (what it runs now stays), then pulumi up`,
+                  },
+              ]
+            : [];
+    });
+}
+
+function foreignFaults({ foreign, namespace }: IstioConfig, live: LiveIstio): Fault[] {
+    return foreign.flatMap(({ revision, version, remove }, index): Fault[] => {
+        const subject = `istio.foreign.${index}`;
+        const found = live.istiods.find((one) => one.revision === revision);
+        if (!found) {
+            return remove
+                ? []
+                : [
+                      {
+                          subject: `${subject}.revision`,
+                          value: revision,
+                          rule: `namespace ${namespace} has no istiod of this revision`,
+                          next: `kubectl -n ${namespace} get deployments -l app=istiod --show-labels; then correct or remove the entry`,
+                      },
+                  ];
+        }
+        return version && found.version !== version.text
+            ? [
+                  {
+                      subject: `${subject}.version`,
+                      value: version.text,
+                      rule: `Deployment ${namespace}/${found.name} runs ${found.version}`,
+                      next: `set version: ${found.version}, if that is the one that is meant`,
+                  },
+              ]
+            : [];
+    });
+}
+
+/** Something has to validate Istio's objects when a control plane without a name goes. */
+function defaultFaults(config: IstioConfig, live: LiveIstio): Fault[] {
+    const removed = foreignDefault(config);
+    const found = live.istiods.some(({ revision }) => revision === DEFAULT);
+    const modern = config.revisions.some(({ version }) => isFrom(version, "1.10"));
+    return removed?.remove && found && modern && config.defaultRevision === undefined
+        ? [
+              {
+                  subject: "istio.defaultRevision",
+                  rule: "must be set before the control plane without a revision name goes: the default validator calls it, and without it no object of Istio could be written",
+                  next: `istio.defaultRevision: ${config.revisions.at(-1)?.name}`,
+              },
+          ]
+        : [];
+}
+
+function revisionLines(config: IstioConfig, live: LiveIstio, stack: string): string[] {
+    const { revisions, foreign } = config;
+    const named = new Set([
+        ...revisions.map(({ name }) => name),
+        ...foreign.map((f) => f.revision),
+    ]);
+    return [
+        ...revisions.map(({ name, version }) => {
+            const found = live.istiods.find(({ revision }) => revision === name);
+            const change = !found
+                ? "new"
+                : found.version === version.text
+                  ? "unchanged"
+                  : `in place from ${found.version}`;
+            return `istio revision ${name}: ${version.text} (${change})`;
+        }),
+        ...foreign.flatMap(({ revision, remove }) => {
+            const found = live.istiods.find((one) => one.revision === revision);
+            return found
+                ? [
+                      `istio revision ${revision}: ${found.version}, not made by this stack (${remove ? "goes at the end, if nothing uses it" : "stays"})`,
+                  ]
+                : [];
+        }),
+        ...live.istiods
+            .filter(({ revision }) => !named.has(revision))
+            .map(({ revision, version, stack: owner }) =>
+                owner === stack
+                    ? `istio revision ${revision}: ${version} goes, if nothing uses it then; used now by: ${usesText(revision, live)}`
+                    : `istio revision ${revision}: ${version} was not made by this stack and is not in istio.foreign: it is left alone`,
+            ),
+    ];
+}
+
+function usesText(revision: string, { users }: LiveIstio): string {
+    return usesOfRevision(revision, users).join("; ") || "nothing";
+}
+
+function tagLines({ tags, defaultRevision }: IstioConfig, { webhooks }: LiveIstio): string[] {
+    const before = new Map(
+        webhooks
+            .filter(({ tagged }) => tagged)
+            .map((one) => [one.name.replace("istio-revision-tag-", ""), one.revision]),
+    );
+    const after = new Map([
+        ...tags,
+        ...(defaultRevision === undefined ? [] : [[DEFAULT, defaultRevision] as const]),
+    ]);
+    const lines = [...after].map(([tag, revision]) => {
+        const from = before.get(tag);
+        return from === revision
+            ? `tag ${tag}: ${revision}`
+            : `tag ${tag}: ${from ?? "none"} -> ${revision}`;
+    });
+    const others = [...before].filter(([tag]) => !after.has(tag));
+    return [
+        ...lines,
+        ...others.map(([tag, revision]) => `tag ${tag}: ${revision} -> not in the stack file`),
+    ];
+}
+
+function namespaceLines(config: IstioConfig, { users, injection }: LiveIstio): string[] {
+    return [...config.target]
+        .sort(([a], [b]) => a.localeCompare(b))
+        .map(([name, { choice, revision }]) => {
+            const labels = users.namespaces.get(name) ?? {};
+            const now =
+                labels["istio-injection"] === undefined
+                    ? labels["istio.io/rev"]
+                    : labels["istio-injection"] === "enabled"
+                      ? DEFAULT
+                      : undefined;
+            const by = now === undefined ? undefined : resolveLive(now, injection.injectors);
+            const before = now === undefined ? "nobody" : named(now, by ?? "nobody");
+            const after = named(choice, revision);
+            return before === after
+                ? `namespace ${name}: injected by ${after}`
+                : `namespace ${name}: injected by ${before} -> ${after}`;
+        });
+}
+
+/** `tag stable (1-27-1)`, or `1-27-1` where it is a revision itself. */
+function named(choice: string, revision: string): string {
+    return choice === revision ? revision : `${choice} (${revision})`;
+}
+
+function resolveLive(
+    choice: string,
+    injectors: LiveIstio["injection"]["injectors"],
+): string | undefined {
+    return injectors.find(({ tag, revision }) => (tag ?? revision) === choice)?.revision;
+}
+
+/** Pods that choose by their own label do not move with a namespace: somebody has to edit their template. */
+function podLabelLines({ users }: LiveIstio): string[] {
+    return users.pods
+        .filter(
+            ({ asked, running, gateway, namespace }) =>
+                asked !== undefined &&
+                !gateway &&
+                // 1.6 to 1.10 write the label themselves.
+                asked !== running &&
+                users.namespaces.get(namespace)?.["istio.io/rev"] === undefined &&
+                users.namespaces.get(namespace)?.["istio-injection"] === undefined,
+        )
+        .slice(0, 20)
+        .map(
+            ({ namespace, name, asked }) =>
+                `pod ${namespace}/${name} chooses ${asked} by its own label istio.io/rev: edit the template of its workload to move it`,
+        );
+}

@@ -1,0 +1,83 @@
+// Removes a control plane that the stack did not make: its own objects only, when nothing uses it, now and after a while.
+import { ApiException } from "@kubernetes/client-node";
+import { imageTagOf, revisionOf } from "../../cluster/istio/injection";
+import { readWebhooks } from "../../cluster/istio/observe";
+import { connect, type Connection } from "../../cluster/connection";
+import { milliseconds, type Duration } from "../../plan/durations";
+import { ownNames, unreferred, type ObjectName } from "../../plan/istio/manifests";
+import { parseIstioVersion } from "../../plan/istio/versions";
+import { isFault } from "../../plan/versions";
+import { readInput } from "../input";
+import { runProgram } from "../program";
+import { removeInput } from "./input";
+import { refuseLeftovers } from "./leftovers";
+import { refuseWhileUsed } from "./unused";
+
+runProgram(async () => {
+    const { cluster, namespace, revision, grace } = await readInput(removeInput);
+    const connection = await connect(cluster);
+    const { items } = await connection.apps.listNamespacedDeployment({
+        namespace,
+        labelSelector: "app=istiod",
+    });
+    const istiod = items.find((one) => revisionOf(one) === revision);
+    if (istiod) {
+        await refuseWhileUsed(connection, "revision", revision, milliseconds(grace as Duration));
+        const version = parseIstioVersion(imageTagOf(istiod) ?? "", revision);
+        await removeOwn(connection, revision, namespace, isFault(version) ? "1.0" : version.minor);
+    } else {
+        process.stderr.write(`revision ${revision} is gone already\n`);
+    }
+    await refuseLeftovers(connection, namespace);
+    process.stdout.write(revision);
+});
+
+async function removeOwn(
+    connection: Connection,
+    revision: string,
+    namespace: string,
+    minor: string,
+): Promise<void> {
+    const webhooks = (await readWebhooks(connection)).map(({ kind, name, services }) => ({
+        kind,
+        name,
+        services: services.map((one) => {
+            const [place = "", service = ""] = one.split("/");
+            return { namespace: place, name: service };
+        }),
+    }));
+    // Webhooks first: they must not call what is gone.
+    const names = [...unreferred(ownNames(revision, namespace, minor), webhooks)].sort(
+        (a, b) => Number(isWebhook(b)) - Number(isWebhook(a)),
+    );
+    let removed = 0;
+    for (const name of names) {
+        removed += (await remove(connection, name)) ? 1 : 0;
+    }
+    process.stderr.write(`revision ${revision}: ${removed} objects removed\n`);
+}
+
+function isWebhook({ kind }: ObjectName): boolean {
+    return kind.endsWith("WebhookConfiguration");
+}
+
+async function remove(
+    { objects }: Connection,
+    { apiVersion, kind, name, namespace }: ObjectName,
+): Promise<boolean> {
+    const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
+    try {
+        await objects.delete({ apiVersion, kind, metadata });
+        process.stderr.write(`deleted ${kind} ${namespace ? `${namespace}/` : ""}${name}\n`);
+        return true;
+    } catch (error) {
+        // Not every release has each of them, nor does every cluster have each kind.
+        if (error instanceof ApiException && error.code === 404) {
+            return false;
+        }
+        if (error instanceof Error && /Unrecognized API version and kind/.test(error.message)) {
+            return false;
+        }
+        throw error;
+    }
+}

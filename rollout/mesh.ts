@@ -1,0 +1,69 @@
+import type { Connection } from "../cluster/connection";
+import { checkControlPlane, type ControlPlaneChecks } from "../cluster/controlPlane";
+import { LINKERD_PODS, type DataPlane, type PodSource } from "../cluster/dataPlane";
+import { readInjection } from "../cluster/istio/injection";
+import { istioPods } from "../cluster/istio/pods";
+import { checkRevisions } from "../cluster/istio/serving";
+import { readLinkerdConfig } from "../cluster/linkerdConfig";
+import { proxyTarget, type Target } from "../plan/dataPlane";
+import { istioTarget } from "../plan/istio/target";
+import { compareIstio, parseIstioVersion, type IstioVersion } from "../plan/istio/versions";
+import { compareVersions, isFault, parseLinkerdVersion } from "../plan/versions";
+import type { RolloutTarget } from "./input";
+
+/** What a rollout has to know of a mesh. */
+export interface RolloutMesh {
+    /** Of the control plane; the Lease is there. */
+    readonly namespace: string;
+    readonly pods: PodSource;
+    /** What new pods get, as the control plane is now. */
+    readonly target: (connection: Connection) => Promise<Target>;
+    /** Version that is upgraded from: the control plane's of Linkerd, the newest sidecar's of Istio. */
+    readonly running: (connection: Connection, dataPlane: DataPlane) => Promise<string | undefined>;
+    /** Whether the control plane can serve the restarts. */
+    readonly check: (
+        connection: Connection,
+        dataPlane: DataPlane,
+        target: Target,
+    ) => Promise<ControlPlaneChecks>;
+}
+
+export function meshOf(target: RolloutTarget): RolloutMesh {
+    if (target.mesh === "linkerd") {
+        return {
+            namespace: "linkerd",
+            pods: LINKERD_PODS,
+            target: () => Promise.resolve(proxyTarget(target.proxy)),
+            running: async ({ core }) => (await readLinkerdConfig(core))?.version,
+            check: (connection, dataPlane) => checkControlPlane(connection, target, dataPlane),
+        };
+    }
+    const { namespace, namespaces } = target;
+    return {
+        namespace,
+        pods: istioPods(new Set(namespaces)),
+        target: async (connection) => istioTarget(await readInjection(connection, namespace)),
+        running: (_, { pods }) => Promise.resolve(newestOf(pods)),
+        check: (connection) => checkRevisions(connection, namespace, namespaces),
+    };
+}
+
+function newestOf(pods: DataPlane["pods"]): string | undefined {
+    const versions = pods
+        .map(({ proxy = "" }) => parseIstioVersion(proxy.split(" ")[0] ?? "", "proxy"))
+        .filter((one): one is IstioVersion => !isFault(one));
+    return versions.sort(compareIstio).at(-1)?.text;
+}
+
+/** Whether the target is older than what ran before. */
+export function isRevert(from: string | undefined, { mesh, version }: RolloutTarget): boolean {
+    if (from === undefined) {
+        return false;
+    }
+    if (mesh === "linkerd") {
+        const [before, after] = [parseLinkerdVersion(from), parseLinkerdVersion(version)];
+        return !isFault(before) && !isFault(after) && compareVersions(after, before) < 0;
+    }
+    const [before, after] = [parseIstioVersion(from, "from"), parseIstioVersion(version, "to")];
+    return !isFault(before) && !isFault(after) && compareIstio(after, before) < 0;
+}
