@@ -54,6 +54,25 @@ export const DEFAULT_RULES: readonly MetricRule[] = [
     },
 ];
 
+const AT_DESTINATION = `reporter="destination",destination_workload_namespace=~"$namespaces"`;
+
+/** On Istio's standard metrics, as the sidecars of the wave's own workloads report them. */
+export const ISTIO_RULES: readonly MetricRule[] = [
+    {
+        name: "success rate",
+        query:
+            `1 - (sum(rate(istio_requests_total{response_code=~"5..",${AT_DESTINATION}}[$window])) or vector(0))` +
+            ` / sum(rate(istio_requests_total{${AT_DESTINATION}}[$window]))`,
+        min: 0.99,
+        maxDrop: 0.01,
+    },
+    {
+        name: "p95 latency ms",
+        query: `histogram_quantile(0.95, sum(rate(istio_request_duration_milliseconds_bucket{${AT_DESTINATION}}[$window])) by (le))`,
+        maxRise: 1.5,
+    },
+];
+
 /** The rule's query over the last `windowSeconds`. */
 export function queryOf(
     { query }: MetricRule,

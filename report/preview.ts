@@ -76,16 +76,20 @@ export function waveLines(wave: Wave, plan: DataPlanePlan, dataPlane: DataPlane)
             ? `wave ${wave.name}: has no meshed pods`
             : `wave ${wave.name}: ${workloads.length} workloads, ${toGo} pods to restart${atLeast}`;
     const skipped = wave.jobs === "skip" ? ["Job"] : [];
+    const left = unrestartable.filter((one) => !skipped.includes(one.kind));
     return [
         heading,
         ...shown.flatMap((one) => workloadLines(one, wave, dataPlane)),
         ...(rest > 0 ? [`  and ${rest} workloads more`] : []),
-        ...unrestartable
-            .filter((one) => !skipped.includes(one.kind))
+        ...left
+            .slice(0, MOST_WORKLOADS)
             .map(
                 (one) =>
                     `  ${wave.jobs === "wait" && one.kind === "Job" ? "waited for" : "stays stale"}: ${nameOf(one)} (${one.pods} pods, proxy ${one.proxy}): ${one.reason}`,
             ),
+        ...(left.length > MOST_WORKLOADS
+            ? [`  and ${left.length - MOST_WORKLOADS} more that stay stale`]
+            : []),
     ];
 }
 

@@ -23,7 +23,7 @@ async function main(): Promise<void> {
         for (const { scope, metrics: settings } of input.waves) {
             const { namespaces } = planDataPlane(dataPlane, target, scope);
             if (settings && namespaces.length > 0) {
-                const gate = metricsGateOf(settings);
+                const gate = metricsGateOf(settings, mesh.rules);
                 const recorded = await recordMetrics(connection, gate, namespaces);
                 metrics[recordKey(scope)] = recorded;
                 for (const [rule, value] of Object.entries(recorded.values)) {

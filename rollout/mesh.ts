@@ -6,6 +6,7 @@ import { istioPods } from "../cluster/istio/pods";
 import { checkRevisions } from "../cluster/istio/serving";
 import { readLinkerdConfig } from "../cluster/linkerdConfig";
 import { proxyTarget, type Target } from "../plan/dataPlane";
+import { DEFAULT_RULES, ISTIO_RULES, type MetricRule } from "../plan/gates";
 import { istioTarget } from "../plan/istio/target";
 import { compareIstio, parseIstioVersion, type IstioVersion } from "../plan/istio/versions";
 import { compareVersions, isFault, parseLinkerdVersion } from "../plan/versions";
@@ -20,6 +21,8 @@ export interface RolloutMesh {
     readonly target: (connection: Connection) => Promise<Target>;
     /** Version that is upgraded from: the control plane's of Linkerd, the newest sidecar's of Istio. */
     readonly running: (connection: Connection, dataPlane: DataPlane) => Promise<string | undefined>;
+    /** Of the metrics gate, where the stack file has none. */
+    readonly rules: readonly MetricRule[];
     /** Whether the control plane can serve the restarts. */
     readonly check: (
         connection: Connection,
@@ -33,6 +36,7 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
         return {
             namespace: "linkerd",
             pods: LINKERD_PODS,
+            rules: DEFAULT_RULES,
             target: () => Promise.resolve(proxyTarget(target.proxy)),
             running: async ({ core }) => (await readLinkerdConfig(core))?.version,
             check: (connection, dataPlane) => checkControlPlane(connection, target, dataPlane),
@@ -42,6 +46,7 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
     return {
         namespace,
         pods: istioPods(new Set(namespaces)),
+        rules: ISTIO_RULES,
         target: async (connection) => istioTarget(await readInjection(connection, namespace)),
         running: (_, { pods }) => Promise.resolve(newestOf(pods)),
         check: (connection) => checkRevisions(connection, namespace, namespaces),

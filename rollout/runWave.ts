@@ -307,6 +307,7 @@ class WaveRun {
             version: input.target.version,
             namespaces: after.namespaces,
             since: new Date(Math.max(Date.parse(baseline.at), ...ready)),
+            rules: meshOf(input.target).rules,
             recorded: baseline.metrics[recordKey(scope)],
             emit,
             signal,

@@ -1,7 +1,7 @@
 import type { Connection } from "../../cluster/connection";
 import type { PrometheusAddress } from "../../cluster/prometheus";
 import { milliseconds } from "../../plan/durations";
-import { DEFAULT_RULES, type MetricsGate, type Recorded } from "../../plan/gates";
+import type { MetricRule, MetricsGate, Recorded } from "../../plan/gates";
 import type { MetricsSettings, WaveSettings } from "../../plan/waves";
 import type { Emit } from "../events";
 import { metricsGate } from "./metrics";
@@ -21,12 +21,17 @@ export interface GateContext {
     /** When the last of the new pods became ready. */
     readonly since: Date;
     readonly recorded: Recorded | undefined;
+    /** Where the stack file has none. */
+    readonly rules: readonly MetricRule[];
     readonly emit: Emit;
     readonly signal: AbortSignal;
 }
 
 /** The gate as it is run, from the stack file's settings. */
-export function metricsGateOf(settings: NonNullable<MetricsSettings>): MetricsGate {
+export function metricsGateOf(
+    settings: NonNullable<MetricsSettings>,
+    defaults: readonly MetricRule[],
+): MetricsGate {
     const { prometheus, window, limit, rules } = settings;
     const address: PrometheusAddress =
         prometheus === "viz" ? { kind: "viz", namespace: VIZ } : { kind: "url", url: prometheus };
@@ -34,7 +39,7 @@ export function metricsGateOf(settings: NonNullable<MetricsSettings>): MetricsGa
         prometheus: address,
         windowSeconds: milliseconds(window) / 1000,
         limitSeconds: milliseconds(limit) / 1000,
-        rules: rules ?? DEFAULT_RULES,
+        rules: rules ?? defaults,
     };
 }
 
@@ -51,7 +56,7 @@ export async function runGates(
             (say) =>
                 metricsGate(
                     connection,
-                    metricsGateOf(metrics),
+                    metricsGateOf(metrics, context.rules),
                     namespaces,
                     recorded,
                     since,

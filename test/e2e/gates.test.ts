@@ -8,6 +8,7 @@ import { RESTARTED_AT } from "../../cluster/pods";
 import { startExporter, type Exporter } from "../../embedded/exporter";
 import { listenerAnnotation } from "../../embedded/mesh/listeners";
 import { startPrometheus, type EmbeddedPrometheus } from "../../embedded/prometheus";
+import { DEFAULT_RULES } from "../../plan/gates";
 import { metricsGateOf } from "../../rollout/gates/gates";
 import { recordMetrics } from "../../rollout/gates/metrics";
 import { ensureToolchain } from "../../toolchain/index";
@@ -190,7 +191,7 @@ async function rateToBe(
     what: string,
     holds: (rate: number) => boolean,
 ): Promise<void> {
-    const gate = metricsGateOf(metrics);
+    const gate = metricsGateOf(metrics, DEFAULT_RULES);
     const measured = async () => {
         const { values } = await recordMetrics(connection, gate, [importer.namespace]);
         return holds(values["success rate"] ?? NaN);

@@ -78,7 +78,11 @@ export async function startIstioJourney(
                 .sort();
         },
         prober: async () =>
-            new PodProber({ kubeconfig: await kubeconfigOf(journey.cluster), namespaces: names }),
+            new PodProber({
+                kubeconfig: await kubeconfigOf(journey.cluster),
+                namespaces: names,
+                perSecond: 25,
+            }),
     };
 }
 

@@ -12,7 +12,7 @@ export interface PodProberOptions {
     readonly labels?: Readonly<Record<string, string>>;
     /** Namespaces whose pods should get no sidecar. Defaults to none. */
     readonly expectedNone?: readonly string[];
-    /** Requests at once, 1 to 16. Defaults to 16. What would be more is not sent: see rateHeld. */
+    /** Requests at once in each namespace, 1 to 16. Defaults to 16. What would be more is not sent: see rateHeld. */
     readonly inFlight?: number;
 }
 
@@ -67,7 +67,10 @@ const pauseMs = 5;
  * admission made of them, and deletes them at once.
  */
 export class PodProber {
-    private readonly api: KubeApi;
+    /** One for each namespace: requests of the others do not hold its own up. */
+    private readonly apis: ReadonlyMap<string, KubeApi>;
+    /** Its requests do not take the turn of the next pod. */
+    private readonly remover: KubeApi;
     private readonly id = randomBytes(4).toString("hex");
     private readonly counts: ReadonlyMap<string, Counts>;
     private readonly refusals: Refusal[] = [];
@@ -83,7 +86,13 @@ export class PodProber {
         const { kubeconfig, namespaces, perSecond = 20, inFlight = 16 } = options;
         const server = kubeconfig.getCurrentCluster()?.server ?? "";
         // A refusal by a webhook that cannot be called is a 500: it must not be tried again.
-        this.api = new KubeApi({ kubeconfig, server }, { patienceMs: 0 });
+        this.apis = new Map(
+            namespaces.map((name) => [
+                name,
+                new KubeApi({ kubeconfig, server }, { patienceMs: 0 }),
+            ]),
+        );
+        this.remover = new KubeApi({ kubeconfig, server });
         this.counts = new Map(namespaces.map((name) => [name, noCounts()]));
         this.perSecond = perSecond;
         this.inFlight = inFlight;
@@ -101,13 +110,15 @@ export class PodProber {
         this.endedAt ??= performance.now();
         await this.loop;
         await Promise.all(this.pending);
-        for (const namespace of this.counts.keys()) {
-            await this.api.send("DELETE", podsOf(namespace), {
-                query: { labelSelector: `${proberLabel}=${this.id}`, gracePeriodSeconds: "0" },
-            });
-        }
-        this.api.close();
+        await Promise.all([...this.counts.keys()].map((namespace) => this.sweep(namespace)));
+        [...this.apis.values(), this.remover].forEach((api) => api.close());
         return this.results;
+    }
+
+    private async sweep(namespace: string): Promise<void> {
+        await this.remover.send("DELETE", podsOf(namespace), {
+            query: { labelSelector: `${proberLabel}=${this.id}`, gracePeriodSeconds: "0" },
+        });
     }
 
     /** What is known so far. */
@@ -141,7 +152,7 @@ export class PodProber {
     }
 
     private launch(namespace: string, counts: Counts): void {
-        if (this.pending.size >= this.inFlight) return;
+        if (this.pending.size >= this.inFlight * this.counts.size) return;
         const probe = this.probe(namespace, counts, `prober-${this.id}-${this.attempts++}`);
         this.pending.add(probe);
         void probe.finally(() => this.pending.delete(probe));
@@ -150,7 +161,13 @@ export class PodProber {
     private async probe(namespace: string, counts: Counts, name: string): Promise<void> {
         try {
             const body = this.pod(name);
-            const pod = await this.api.send("POST", podsOf(namespace), { body });
+            const pod = await this.apis.get(namespace)?.send("POST", podsOf(namespace), { body });
+            // `stop` removes what stays behind.
+            void this.remover
+                .send("DELETE", `${podsOf(namespace)}/${name}`, {
+                    query: { gracePeriodSeconds: "0" },
+                })
+                .catch(() => undefined);
             this.count(namespace, counts, pod as AdmittedPod);
         } catch (error) {
             counts.refused++;
@@ -158,13 +175,7 @@ export class PodProber {
             if (this.refusals.length < keptRefusals) {
                 this.refusals.push({ namespace, message, at: new Date() });
             }
-            return;
         }
-        const query = { gracePeriodSeconds: "0" };
-        // `stop` removes what stays behind.
-        await this.api
-            .send("DELETE", `${podsOf(namespace)}/${name}`, { query })
-            .catch(() => undefined);
     }
 
     private count(namespace: string, counts: Counts, pod: AdmittedPod): void {
