@@ -47,8 +47,11 @@ export async function readManifests(
             await read(name, `${key}.manifests`, manifests, version);
         }
     }
-    for (const [index, { revision, version, manifests }] of config.foreign.entries()) {
+    for (const [index, { revision, version, manifests, archive }] of config.foreign.entries()) {
         const subject = `istio.foreign.${index}`;
+        if (archive) {
+            faults.push(...(await verifyArchive(`${subject}.archive`, archive)));
+        }
         if (manifests !== undefined && version === undefined) {
             faults.push({
                 subject: `${subject}.version`,

@@ -1,17 +1,24 @@
 // The rollout program from a shell: `npm run rollout -- --help`.
 import { KubeApi } from "../cluster/api";
-import { ClusterError, connect, readClusterUid, reasonOf } from "../cluster/connection";
+import {
+    ClusterError,
+    connect,
+    readClusterUid,
+    reasonOf,
+    type Connection,
+} from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
 import { readLinkerdConfig } from "../cluster/linkerdConfig";
-import { planDataPlane, proxyTarget, withBudgets } from "../plan/dataPlane";
+import { planDataPlane, withBudgets } from "../plan/dataPlane";
 import { formatFaults, RefusedError, type Fault } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
 import { scopeOf } from "../plan/waves";
 import { waveLines } from "../report/preview";
 import { toLog, type Emit, type RolloutEvent } from "./events";
-import type { WaveInput } from "./input";
+import type { RolloutTarget, WaveInput } from "./input";
 import { eventLine, keepReport } from "./keep";
 import { keepHeapSmall } from "./memory";
+import { meshOf } from "./mesh";
 import { HELP, readOptions, SELECTED, type Options } from "./options";
 import { failureLines, summaryLine, tableLines } from "./report";
 import { refusalText, runWave } from "./runWave";
@@ -33,7 +40,7 @@ async function main(): Promise<number> {
     const connection = await connect(cluster);
     const target = await targetOf(options, connection.core);
     if (options.plan) {
-        await showPlan(options, target.proxy, new KubeApi(connection));
+        await showPlan(options, target, connection);
         return 0;
     }
     const say = (line: string) => void process.stderr.write(`${line}\n`);
@@ -99,9 +106,13 @@ async function main(): Promise<number> {
 
 /** What new pods get: as asked for, else what the control plane says. */
 async function targetOf(
-    { version, proxy }: Options,
-    core: Awaited<ReturnType<typeof connect>>["core"],
-): Promise<WaveInput["target"] & { readonly mesh: "linkerd" }> {
+    { version, proxy, istio }: Options,
+    core: Connection["core"],
+): Promise<RolloutTarget> {
+    if (istio) {
+        const { namespace, namespaces } = istio;
+        return { mesh: "istio", version: "", namespace, namespaces: [...namespaces] };
+    }
     const config = await readLinkerdConfig(core);
     const live = config?.version;
     if (live === undefined) {
@@ -121,13 +132,20 @@ async function targetOf(
     };
 }
 
-async function showPlan({ rollout, only }: Options, proxy: string, api: KubeApi): Promise<void> {
-    const dataPlane = await observeDataPlane(api).finally(() => api.close());
+async function showPlan(
+    { rollout, only }: Options,
+    to: RolloutTarget,
+    connection: Connection,
+): Promise<void> {
+    const mesh = meshOf(to);
+    const api = new KubeApi(connection);
+    const dataPlane = await observeDataPlane(api, mesh.pods).finally(() => api.close());
+    const target = await mesh.target(connection);
     for (const wave of rollout.waves) {
         if (only.length === 0 || only.includes(wave.name)) {
             const plan = planDataPlane(
                 withBudgets(dataPlane, wave),
-                proxyTarget(proxy),
+                target,
                 scopeOf(rollout.waves, wave.name),
             );
             waveLines(wave, plan, dataPlane).forEach((line) => process.stdout.write(`${line}\n`));

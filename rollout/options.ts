@@ -3,6 +3,7 @@ import { isDeepStrictEqual, parseArgs } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
 import { RefusedError, type Fault } from "../plan/faults";
+import { istioSection, resolveIstio } from "../plan/istio/config";
 import { REST, rollout, type Rollout } from "../plan/waves";
 
 /** What the rollout program is asked to do from a shell. */
@@ -14,6 +15,9 @@ export interface Options {
     /** Version of the control plane; undefined: the one that it has. */
     readonly version: string | undefined;
     readonly proxy: string | undefined;
+    /** Set where the mesh is Istio: the control planes' namespace, and those whose pods are looked at. */
+    readonly istio:
+        { readonly namespace: string; readonly namespaces: readonly string[] } | undefined;
     readonly rollout: Rollout;
     /** Names of the waves to run; empty: all. */
     readonly only: readonly string[];
@@ -29,12 +33,14 @@ export const HELP = `Restarts the stale part of the data plane, without an upgra
   npm run rollout -- --context NAME [options]
 
 Where and what
-  --stack-file FILE     take context, kubeconfig, clusterUid, linkerdVersion and rollout (waves, pace, gates) from it
+  --stack-file FILE     take context, kubeconfig, clusterUid, linkerdVersion, istio and rollout (waves, pace, gates)
+                        from it
   --context NAME        context of the kubeconfig; required here or in the stack file
   --kubeconfig FILE     default KUBECONFIG, else ~/.kube/config
   --cluster-uid UID     refuse any other cluster
   --version VERSION     that the control plane must have, such as edge-24.7.5; default: the one that it has
   --proxy TAG           that new pods must get; default: as the control plane says
+  --istio               the mesh is Istio, not Linkerd: with --namespace, or with a stack file that has istio
   --wave NAME           run this wave only; may be repeated
   --namespace NAME      restart in this namespace only, as one wave; may be repeated
   --workload [KIND/]NAME  and only this workload; may be repeated
@@ -117,6 +123,7 @@ export async function readOptions(args: readonly string[]): Promise<Options | un
                 : []),
         ]);
     }
+    const istio = istioOf(given, file["istio"], result.data.waves);
     const only = narrowed ? [SELECTED] : (given.wave ?? []);
     const names = result.data.waves.map((one) => one.name);
     const unknown = only.filter((name) => !names.includes(name));
@@ -136,11 +143,42 @@ export async function readOptions(args: readonly string[]): Promise<Options | un
         clusterUid: text("clusterUid", given["cluster-uid"]),
         version: text("linkerdVersion", given.version),
         proxy: given.proxy,
+        istio,
         rollout: result.data,
         only,
         json: given.json ?? false,
         plan: given.plan ?? false,
     };
+}
+
+/** The namespaces of --namespace, else of the stack file; undefined for Linkerd. */
+function istioOf(
+    given: ReturnType<typeof parsed>,
+    section: unknown,
+    waves: Rollout["waves"],
+): Options["istio"] {
+    if (!given.istio && section === undefined) {
+        return undefined;
+    }
+    const read = istioSection.safeParse(section ?? { revisions: [{ version: "1.0.0" }] });
+    const resolved = read.success ? resolveIstio(read.data, waves) : undefined;
+    const namespaces = given.namespace ?? [...(resolved?.config.target.keys() ?? [])];
+    if (!read.success || namespaces.length === 0) {
+        throw new RefusedError([
+            read.success
+                ? {
+                      subject: "--istio",
+                      rule: "needs the namespaces whose workloads are to be restarted",
+                      next: "--namespace NAME, or --stack-file FILE with istio.namespaces",
+                  }
+                : {
+                      subject: `istio.${read.error.issues[0]?.path.join(".") ?? ""}`,
+                      rule: read.error.issues[0]?.message ?? "",
+                      next: "correct it in the stack file (docs/istio.md)",
+                  },
+        ]);
+    }
+    return { namespace: read.data.namespace, namespaces };
 }
 
 /** Options by the key of the stack file that they beat. */
@@ -195,6 +233,7 @@ function parsed(args: readonly string[]) {
                 "cluster-uid": string,
                 version: string,
                 proxy: string,
+                istio: boolean,
                 wave: list,
                 namespace: list,
                 workload: list,

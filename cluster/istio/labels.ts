@@ -1,6 +1,8 @@
+import * as k8s from "@kubernetes/client-node";
+import { unknownChoice } from "../../plan/istio/injection";
 import { KubeApi } from "../api";
-import { found, type Connection } from "../connection";
-import { DEFAULT, INJECTION_LABEL, REVISION_LABEL } from "./injection";
+import { found, listAll, type Connection } from "../connection";
+import { DEFAULT, INJECTION_LABEL, injectorsIn, REVISION_LABEL } from "./injection";
 
 /** On a namespace: its labels about injection as they were before the stack changed them, as JSON. */
 export const LABELS_BEFORE = "mesh-upgrade/istio-labels-before";
@@ -42,9 +44,31 @@ export async function restoreNamespace(
         return { text: `namespace ${name}: its labels are as they were`, exists: true };
     }
     const before = JSON.parse(kept) as Labels;
+    const gone = await chosenInVain(connection, name, before);
+    if (gone !== undefined) {
+        // With that label new pods would get no sidecar at all, and nobody would say so.
+        const text = `namespace ${name}: its labels stay as they are (${inWords(aboutInjection(labels))}), because those of before choose ${gone}, which nobody serves any more`;
+        return { text, exists: true };
+    }
     await patch(connection, name, before, null);
     const text = `namespace ${name}: ${inWords(aboutInjection(labels))} -> ${inWords(before)}, as before`;
     return { text, exists: true };
+}
+
+async function chosenInVain(
+    connection: Connection,
+    name: string,
+    before: Labels,
+): Promise<string | undefined> {
+    const admission = connection.kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    const configurations = await listAll((page) =>
+        admission.listMutatingWebhookConfiguration(page),
+    );
+    const labels = Object.fromEntries(
+        Object.entries(before).flatMap(([key, value]) => (value === null ? [] : [[key, value]])),
+    );
+    const anyPod = { labels: {}, annotations: {}, hostNetwork: false };
+    return unknownChoice(configurations.flatMap(injectorsIn), { name, labels }, anyPod);
 }
 
 function aboutInjection(labels: Readonly<Record<string, string>>): Labels {

@@ -59,7 +59,13 @@ export interface LiveIstio {
     readonly users: IstioUsers;
     /** `v1.34.4`. */
     readonly serverVersion: string;
+    /** Whether who runs this may do everything (`*` on `*`). */
+    readonly clusterAdmin: boolean;
 }
+
+/** Istiod, and before 1.5 Pilot, which is one of several Deployments. */
+const CONTROL_PLANES = "app in (istiod, pilot)";
+const PILOT = "istio-pilot";
 
 /** Groups whose CRDs the chart base brings. */
 const CRDS = /\.(networking|security|telemetry|extensions|install)\.istio\.io$/;
@@ -71,24 +77,30 @@ export async function observeIstio(
 ): Promise<LiveIstio> {
     const { core, apps, kubeconfig } = connection;
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
-    const [own, deployments, injection, webhooks, crds, users, code] = await Promise.all([
+    const [own, deployments, injection, webhooks, crds, users, code, review] = await Promise.all([
         found(core.readNamespace({ name: namespace })),
         listAll((page) =>
-            apps.listNamespacedDeployment({ ...page, namespace, labelSelector: "app=istiod" }),
+            apps.listNamespacedDeployment({ ...page, namespace, labelSelector: CONTROL_PLANES }),
         ),
         readInjection(connection, namespace),
         readWebhooks(connection),
         listAll((page) => extensions.listCustomResourceDefinition(page)),
         readUsers(connection, api),
         kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
+        kubeconfig.makeApiClient(k8s.AuthorizationV1Api).createSelfSubjectAccessReview({
+            body: { spec: { resourceAttributes: { verb: "*", group: "*", resource: "*" } } },
+        }),
     ]);
     return {
-        istiods: deployments.map((one) => ({
-            name: one.metadata?.name ?? "",
-            revision: revisionOf(one),
-            version: imageTagOf(one),
-            stack: stackOf(one),
-        })),
+        istiods: deployments
+            .map((one) => ({
+                name: one.metadata?.name ?? "",
+                revision: revisionOf(one),
+                version: imageTagOf(one),
+                stack: stackOf(one),
+            }))
+            // Both are there while 1.4 goes over to 1.5; who asks for the one without a name means istiod.
+            .sort((a, b) => Number(a.name === PILOT) - Number(b.name === PILOT)),
         injection,
         webhooks,
         crds: crds
@@ -104,6 +116,7 @@ export async function observeIstio(
         namespaceExists: own !== undefined,
         users,
         serverVersion: code.gitVersion,
+        clusterAdmin: review.status?.allowed ?? false,
     };
 }
 

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import type { KubeObject } from "../../plan/istio/manifests";
 import { keepCrd, TAKE_OVER } from "../crds";
+import { renderedBy } from "./adopted";
 
 export interface IstioBaseArgs {
     /** Path of the chart base; undefined where every revision comes from rendered manifests. */
@@ -38,7 +39,7 @@ export class IstioBase extends pulumi.ComponentResource {
         const inside = {
             parent: this,
             dependsOn: own,
-            transforms: [keepCrd(stack), keepShared(adopt)],
+            transforms: [keepCrd(stack), keepShared(adopt ? TAKE_OVER : {})],
         };
         if (chart !== undefined) {
             new k8s.helm.v4.Chart(
@@ -49,7 +50,14 @@ export class IstioBase extends pulumi.ComponentResource {
             );
         }
         if (objects.length > 0) {
-            new k8s.yaml.v2.ConfigGroup(`${name}-manifests`, { objs: [...objects] }, inside);
+            new k8s.yaml.v2.ConfigGroup(
+                `${name}-manifests`,
+                { objs: [...objects] },
+                {
+                    ...inside,
+                    transforms: [keepCrd(stack), keepShared(renderedBy(adopt))],
+                },
+            );
         }
         this.registerOutputs({});
     }
@@ -61,7 +69,7 @@ interface Shared {
 }
 
 /** Shared objects stay, also those that a foreign revision made and uses. */
-function keepShared(adopt: boolean): pulumi.ResourceTransform {
+function keepShared(taken: Readonly<Record<string, string>>): pulumi.ResourceTransform {
     return ({ type, props, opts }) => {
         const { metadata, webhooks } = props as Shared;
         if (!type.startsWith("kubernetes:") || !metadata || type.endsWith("Definition")) {
@@ -69,7 +77,7 @@ function keepShared(adopt: boolean): pulumi.ResourceTransform {
         }
         const annotations = {
             ...metadata.annotations,
-            ...(adopt ? TAKE_OVER : {}),
+            ...taken,
             ...(type === "kubernetes:core/v1:Service" ? { "pulumi.com/skipAwait": "true" } : {}),
         };
         return {

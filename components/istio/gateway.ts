@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { KubeObject } from "../../plan/istio/manifests";
-import { TAKE_OVER } from "../crds";
+import { renderedBy } from "./adopted";
 
 export interface IstioGatewayArgs {
     readonly name: string;
@@ -35,32 +35,41 @@ export class IstioGateway extends pulumi.ComponentResource {
             new k8s.helm.v4.Chart(
                 args.name,
                 { chart: source.chart, namespace, values },
-                { parent: this, transforms: [serviceUnawaited(false)] },
+                { parent: this, transforms: [adjustGateway({}, false)] },
             );
         } else {
             new k8s.yaml.v2.ConfigGroup(
                 args.name,
                 { objs: [...source.objects] },
-                { parent: this, transforms: [serviceUnawaited(source.adopt)] },
+                {
+                    parent: this,
+                    transforms: [adjustGateway(renderedBy(source.adopt), source.adopt)],
+                },
             );
         }
         this.registerOutputs({});
     }
 }
 
-/** Services are not waited for (a LoadBalancer may take minutes, or for ever where there is none). */
-function serviceUnawaited(adopt: boolean): pulumi.ResourceTransform {
+/**
+ * Services are not waited for (a LoadBalancer may take minutes, or for ever where there is none). What was taken over
+ * outlives the stack.
+ */
+function adjustGateway(
+    rendered: Readonly<Record<string, string>>,
+    keep: boolean,
+): pulumi.ResourceTransform {
     return ({ type, props, opts }) => {
         const metadata = props["metadata"] as { annotations?: Record<string, string> } | undefined;
         const isService = type === "kubernetes:core/v1:Service";
-        if (!type.startsWith("kubernetes:") || !metadata || !(isService || adopt)) {
+        const added = { ...rendered, ...(isService ? { "pulumi.com/skipAwait": "true" } : {}) };
+        if (!type.startsWith("kubernetes:") || !metadata || Object.keys(added).length === 0) {
             return undefined;
         }
-        const annotations = {
-            ...metadata.annotations,
-            ...(adopt ? TAKE_OVER : {}),
-            ...(isService ? { "pulumi.com/skipAwait": "true" } : {}),
+        const annotations = { ...metadata.annotations, ...added };
+        return {
+            props: { ...props, metadata: { ...metadata, annotations } },
+            opts: keep ? pulumi.mergeOptions(opts, { retainOnDelete: true }) : opts,
         };
-        return { props: { ...props, metadata: { ...metadata, annotations } }, opts };
     };
 }

@@ -5,13 +5,14 @@ import type { Connection } from "../../cluster/connection";
 import type { LiveIstio } from "../../cluster/istio/observe";
 import type { IstioStackConfig } from "../../config";
 import type { IstioPlan } from "../../plan/istio/plan";
-import type { LabelsInput, RemoveInput } from "../../rollout/istio/input";
+import type { GuardInput, LabelsInput, RemoveInput } from "../../rollout/istio/input";
 import { checkDeclared } from "../check";
 import { providerFor } from "../cluster";
 import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
 import { collectDeclared } from "../declared";
 import { programCommand } from "../programCommand";
 import { reportsOf } from "../reports";
+import { adoption, sharedService } from "./adopted";
 import { IstioBase } from "./base";
 import { IstioGateway } from "./gateway";
 import { IstioRevision } from "./revision";
@@ -48,6 +49,9 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
         triggers: plan.waves.map(({ trigger }) => trigger),
         target: { mesh: "istio", version: plan.newest, namespace, namespaces: plan.namespaces },
     });
+    const { adopt } = istio.base;
+    const adopted =
+        adopt && plan.adopted.length > 0 ? [adoption(place, plan.adopted, baseline)] : [];
     const base = new IstioBase(
         "istio-base",
         {
@@ -55,11 +59,17 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
             values: istio.base.values,
             objects: plan.shared,
             namespace,
-            adopt: istio.base.adopt,
+            adopt,
             stack,
         },
-        { provider, dependsOn: baseline },
+        { provider, dependsOn: [baseline, ...adopted] },
     );
+    const service = (moved: boolean, after: Resources) =>
+        plan.service?.moved === moved
+            ? [sharedService(plan.service.object, { provider, dependsOn: [...after] })]
+            : [];
+    // It leaves out the pods of revisions before there are any.
+    const kept = service(false, [base]);
     const revisions = new Map<string, IstioRevision>();
     for (const { name, source } of plan.revisions) {
         revisions.set(
@@ -76,7 +86,7 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
                     grace: istio.guard.grace,
                     stack,
                 },
-                { provider, dependsOn: base },
+                { provider, dependsOn: [base, ...kept] },
             ),
         );
     }
@@ -171,31 +181,49 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
                     source:
                         "version" in source
                             ? { chart: chart("gateway", source.version), values: source.values }
-                            : { ...source, adopt: istio.base.adopt },
+                            : { ...source, adopt },
                 },
                 { provider, dependsOn: [...guards, dataPlane.last] },
             ),
     );
-    const validators = validator([...guards, dataPlane.last, ...gateways]);
-    const removed = istio.foreign
-        .filter(({ remove }) => remove)
-        .map(
-            ({ revision }) =>
-                new command.local.Command(
-                    `remove-${revision}`,
-                    {
-                        ...programCommand,
-                        create: "rollout/istio/remove.ts",
-                        stdin: JSON.stringify({
-                            ...place,
-                            revision,
-                            grace: istio.guard.grace,
-                        } satisfies RemoveInput),
-                        triggers: [revision],
-                    },
-                    { dependsOn: [dataPlane.last, ...gateways, ...validators] },
-                ),
-        );
+    const leaving = istio.foreign.filter(({ remove }) => remove);
+    // Before anything that they need moves to another revision.
+    const unused = leaving.map(
+        ({ revision }) =>
+            new command.local.Command(
+                `unused-${revision}`,
+                {
+                    ...programCommand,
+                    create: "rollout/istio/guard.ts",
+                    stdin: JSON.stringify({
+                        ...place,
+                        kind: "revision",
+                        name: revision,
+                        grace: istio.guard.grace,
+                    } satisfies GuardInput),
+                },
+                { dependsOn: [...guards, dataPlane.last, ...gateways] },
+            ),
+    );
+    const settled = [...guards, dataPlane.last, ...gateways, ...unused];
+    const moved = service(true, settled);
+    const validators = validator(settled);
+    const removed = leaving.map(
+        ({ revision }) =>
+            new command.local.Command(
+                `remove-${revision}`,
+                {
+                    ...programCommand,
+                    create: "rollout/istio/remove.ts",
+                    stdin: JSON.stringify({
+                        ...place,
+                        revision,
+                    } satisfies RemoveInput),
+                    triggers: [revision],
+                },
+                { dependsOn: [...settled, ...moved, ...validators] },
+            ),
+    );
     for (const { tag, revision } of plan.lateTags) {
         declareTag(tag, revision, removed);
     }
@@ -208,7 +236,9 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
             declared,
             pulumi.all([
                 reports,
-                pulumi.output([...gateways, ...validators, ...removed].map((one) => one.urn)),
+                pulumi.output(
+                    [...gateways, ...moved, ...validators, ...removed].map((one) => one.urn),
+                ),
             ]),
             undefined,
         ),

@@ -23,6 +23,11 @@ const archive = z.union(
     "must have path and sha256, or path, signature and publicKey",
 );
 
+const options = z.strictObject({
+    overlays: z.array(text).default([]),
+    set: z.array(z.string().regex(/^[^=]+=/, "must read key=value")).default([]),
+});
+
 const revision = z.strictObject({
     /** `1.26.4` or `1.6.14-asm.2`. */
     version: text,
@@ -33,12 +38,7 @@ const revision = z.strictObject({
     /** Rendered YAML instead of the chart: a file or a directory. */
     manifests: text.optional(),
     /** With which the manifests were rendered: for the record, compared between revisions. */
-    options: z
-        .strictObject({
-            overlays: z.array(text).default([]),
-            set: z.array(z.string().regex(/^[^=]+=/, "must read key=value")).default([]),
-        })
-        .default({ overlays: [], set: [] }),
+    options: options.default({ overlays: [], set: [] }),
     /** The release's archive, which is verified before anything is used. */
     archive: archive.optional(),
 });
@@ -52,6 +52,10 @@ const foreign = z.strictObject({
     remove: z.boolean().default(false),
     /** Rendered YAML with which it was installed: the way back of what is upgraded in place. */
     manifests: text.optional(),
+    /** With which the manifests were rendered; revisions of ours are held against them. */
+    options: options.optional(),
+    /** The release's archive, which is verified before anything is used. */
+    archive: archive.optional(),
 });
 
 const gateway = z.strictObject({
@@ -67,16 +71,15 @@ const gateway = z.strictObject({
 
 const choices = z.record(z.string(), text).default({});
 
-/** The section `istio` of the stack file, each key for itself; resolveIstio checks what goes across keys. */
-export const istioSection = z.strictObject({
+const section = z.strictObject({
     /** Of the control planes. */
     namespace: text.default("istio-system"),
     /** The chart base: CRDs and what revisions share. `adopt`: take over what somebody else made. */
     base: z
         .strictObject({ values, adopt: z.boolean().default(false) })
         .default({ values: {}, adopt: false }),
-    /** Control planes of this stack. */
-    revisions: z.array(revision).min(1, "must name at least one revision"),
+    /** Control planes of this stack; none only beside a foreign one, to which everybody went back. */
+    revisions: z.array(revision),
     /** Control planes that somebody else made. */
     foreign: z.array(foreign).default([]),
     /** Tag -> revision. */
@@ -103,6 +106,12 @@ export const istioSection = z.strictObject({
     override: z.array(text).default([]),
 });
 
+/** The section `istio` of the stack file, each key for itself; resolveIstio checks what goes across keys. */
+export const istioSection = section.refine(
+    ({ revisions, foreign: others }) => revisions.length > 0 || others.length > 0,
+    { path: ["revisions"], message: "must name at least one revision" },
+);
+
 export type IstioSection = z.infer<typeof istioSection>;
 
 /** A control plane of this stack. */
@@ -119,7 +128,9 @@ export interface ForeignRevision {
     readonly version: IstioVersion | undefined;
     readonly remove: boolean;
     /** Path of the rendered YAML with which it was installed. */
-    readonly manifests: string | undefined;
+    readonly manifests?: string | undefined;
+    readonly options?: IstioRevision["options"] | undefined;
+    readonly archive?: IstioRevision["archive"];
 }
 
 /** What somebody is bound to: `choice` as it stands in the stack file, and what it resolves to. */
@@ -271,7 +282,7 @@ class Names {
     }
 
     private readForeign(
-        { revision: name, version: given, remove, manifests }: IstioSection["foreign"][number],
+        { revision: name, version: given, ...rest }: IstioSection["foreign"][number],
         index: number,
     ): ForeignRevision[] {
         const key = `istio.foreign.${index}`;
@@ -296,9 +307,9 @@ class Names {
         }
         if (version && isFault(version)) {
             this.faults.push(version);
-            return [{ revision: name, version: undefined, remove, manifests }];
+            return [{ ...rest, revision: name, version: undefined }];
         }
-        return [{ revision: name, version, remove, manifests }];
+        return [{ ...rest, revision: name, version }];
     }
 
     private readTag(tag: string, revision: string): void {
@@ -614,11 +625,13 @@ function overrideFaults(section: IstioSection): Fault[] {
  * A line for each option with which an earlier revision's manifests were rendered and a later one's were not: optional
  * features that are not given again are lost. Source: Anthos Service Mesh, upgrade guide.
  */
-export function optionWarnings(revisions: readonly IstioRevision[]): readonly string[] {
+export function optionWarnings(
+    revisions: readonly Pick<IstioRevision, "name" | "manifests" | "options">[],
+): readonly string[] {
     const rendered = revisions.filter(({ manifests }) => manifests !== undefined);
     return rendered.flatMap((later, index) => {
         const earlier = rendered[index - 1];
-        const all = ({ options }: IstioRevision) => [
+        const all = ({ options }: Pick<IstioRevision, "options">) => [
             ...options.overlays.map((path) => `-f ${path}`),
             ...options.set.map((pair) => `--set ${pair}`),
         ];

@@ -4,7 +4,7 @@ import { isFault } from "../versions";
 import { REST, type Wave, type WaveSettings } from "../waves";
 import type { ForeignRevision, IstioConfig, IstioGateway, IstioRevision } from "./config";
 import { optionWarnings } from "./config";
-import type { KubeObject, SplitManifests } from "./manifests";
+import type { KubeObject, ObjectName, SplitManifests } from "./manifests";
 import type { Planned } from "./target";
 import { usesOfRevision } from "./use";
 import {
@@ -39,12 +39,22 @@ export type PlannedSource =
     | { readonly version: string; readonly values: Readonly<Record<string, unknown>> }
     | { readonly objects: readonly KubeObject[] };
 
+/** `moved`: it goes over to the newest revision, when that serves and before the control plane without a name goes. */
+export interface PlannedService {
+    readonly object: KubeObject;
+    readonly moved: boolean;
+}
+
 /** What an update will do, decided. */
 export interface IstioPlan {
     /** Version of the chart base; undefined where every revision comes from rendered manifests. */
     readonly base: string | undefined;
-    /** CRDs and shared objects of rendered manifests. */
+    /** CRDs and shared objects of rendered manifests, but for Service istiod. */
     readonly shared: readonly KubeObject[];
+    /** Service istiod of rendered manifests, which the shared validator calls. */
+    readonly service: PlannedService | undefined;
+    /** What somebody else may have made that becomes the stack's, fields that a later release drops included. */
+    readonly adopted: readonly ObjectName[];
     readonly revisions: readonly { readonly name: string; readonly source: PlannedSource }[];
     readonly tags: readonly PlannedTag[];
     /** Those that take the place of a foreign control plane, after it has gone. */
@@ -67,6 +77,8 @@ export interface IstioPlan {
 export type Manifests = ReadonlyMap<string, SplitManifests>;
 
 const DEFAULT = "default";
+/** Pods that are listed one by one; more are counted. */
+const MOST_PODS = 20;
 
 export function planIstio(
     config: IstioConfig,
@@ -81,20 +93,26 @@ export function planIstio(
     const late = foreignDefault(config)?.remove === true;
     const fromCharts = config.revisions.filter((one) => one.manifests === undefined);
     const rendered = config.revisions.filter((one) => one.manifests !== undefined);
-    const newestRendered = latestOf(rendered);
-    const shared = manifests.get(newestRendered?.name ?? "");
-    const moveService = config.foreign.some(({ remove }) => remove);
+    const newest = latestOf(rendered);
+    const shared = sharedObjects(config, newest, manifests);
+    const gateways = config.gateways.map((one) => {
+        const split = manifests.get(one.revision);
+        return {
+            ...one,
+            source: split
+                ? { objects: gatewayObjects(one.name, split) }
+                : { version: one.version.text, values: one.values },
+        };
+    });
     const { name: _name, select: _select, ...settings } = rest(waves);
-    const version = (choice: IstioGateway) => choice.version.text;
     const findings = findingsOf(config, waves, live, stack, manifests);
     return {
         base: fromCharts.length === 0 ? undefined : baseVersion(fromCharts, live).text,
-        shared: [
-            ...(shared?.crds ?? []),
-            ...(shared?.shared ?? []).map((one) =>
-                moveService && newestRendered ? withService(one, newestRendered.name) : one,
-            ),
-        ],
+        shared: shared.filter((one) => !isService(one)),
+        service: newest && plannedService(shared.find(isService), newest.name, config, live),
+        adopted: [...shared, ...gateways.flatMap(({ source }) => objectsOf(source))]
+            .filter(({ kind }) => kind !== "CustomResourceDefinition")
+            .map(nameOf),
         revisions: config.revisions.map((one) => ({
             name: one.name,
             source:
@@ -126,15 +144,7 @@ export function planIstio(
         waves: planned,
         wave: (name) => planned.find((one) => one.name === name) ?? { ...empty, name },
         settings: { ...settings, gates: { pause: false } },
-        gateways: config.gateways.map((one) => {
-            const split = manifests.get(one.revision);
-            return {
-                ...one,
-                source: split
-                    ? { objects: split.gateways }
-                    : { version: version(one), values: one.values },
-            };
-        }),
+        gateways,
         planned: new Map(
             [...config.target].map(([namespace, { revision }]) => [
                 namespace,
@@ -261,17 +271,67 @@ function baseVersion(revisions: readonly IstioRevision[], live: LiveIstio): Isti
     return latestIstio(versions) as IstioVersion;
 }
 
-/** The default validator of ASM 1.6 calls Service istiod, whose selector matches no revisioned pod. */
-function withService(object: KubeObject, revision: string): KubeObject {
-    return object.kind === "Service" && object.metadata.name === "istiod"
-        ? {
-              ...object,
-              spec: {
-                  ...(object["spec"] as object),
-                  selector: { app: "istiod", "istio.io/rev": revision },
-              },
-          }
-        : object;
+/**
+ * CRDs and shared objects of the newest rendered revision. Where the stack has no revision left, everybody went back to a
+ * foreign one: then what that one shares comes back, but CRDs move forward only.
+ */
+function sharedObjects(
+    { revisions, foreign }: IstioConfig,
+    newest: IstioRevision | undefined,
+    manifests: Manifests,
+): readonly KubeObject[] {
+    const split = manifests.get(newest?.name ?? "");
+    if (split || revisions.length > 0) {
+        return [...(split?.crds ?? []), ...(split?.shared ?? [])];
+    }
+    // Its Service stays as it is: with fewer labels in the selector it would take the pods of revisions that still go.
+    return foreign
+        .filter(({ remove }) => !remove)
+        .flatMap(({ revision }) => manifests.get(revision)?.shared ?? [])
+        .filter((one) => !isService(one));
+}
+
+function isService({ kind, metadata }: KubeObject): boolean {
+    return kind === "Service" && metadata.name === "istiod";
+}
+
+/**
+ * The default validator of ASM 1.6 calls Service istiod, whose selector in the manifests matches no revisioned pod: it is for
+ * the control plane without a name, as long as there is one that stays.
+ */
+function plannedService(
+    object: KubeObject | undefined,
+    revision: string,
+    config: IstioConfig,
+    live: LiveIstio,
+): PlannedService | undefined {
+    if (!object) {
+        return undefined;
+    }
+    const goes = foreignDefault(config)?.remove === true;
+    if (!goes && live.istiods.some((one) => one.revision === DEFAULT)) {
+        return { object, moved: false };
+    }
+    const selector = { app: "istiod", "istio.io/rev": revision };
+    return {
+        object: { ...object, spec: { ...(object["spec"] as object), selector } },
+        moved: true,
+    };
+}
+
+/** Of one gateway: the manifests may hold several. */
+function gatewayObjects(name: string, { gateways }: SplitManifests): KubeObject[] {
+    return gateways.filter(
+        ({ metadata }) => metadata.name === name || metadata.name.startsWith(`${name}-`),
+    );
+}
+
+function objectsOf(source: PlannedSource): readonly KubeObject[] {
+    return "objects" in source ? source.objects : [];
+}
+
+function nameOf({ apiVersion, kind, metadata: { name, namespace } }: KubeObject): ObjectName {
+    return { apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
 function findingsOf(
@@ -297,21 +357,25 @@ function findingsOf(
             ...inPlaceFaults(config, live),
             ...valueFaults(config),
             ...waveFaults(waves),
+            ...gateFaults(waves),
+            ...sharedNamespaceFaults(waves),
             ...namespaceFaults(config, live),
             ...foreignFaults(config, live),
+            ...renderedFaults(config, live, manifests),
             ...defaultFaults(config, live),
+            ...leavingFaults(config, live),
             ...[...manifests.values()].flatMap(({ faults }) => faults),
         ],
         lines: [
             ...revisionLines(config, live, stack),
             ...tagLines(config, live),
             ...namespaceLines(config, live),
-            ...[...config.gateways].map(
-                (one) => `gateway ${one.namespace}/${one.name}: ${one.revision}, in place`,
-            ),
+            ...gatewayLines(config, live, manifests),
             ...findings.flatMap(({ warnings }) => warnings.map((text) => `warning: ${text}`)),
-            ...optionWarnings(config.revisions).map((text) => `warning: ${text}`),
-            ...podLabelLines(live),
+            ...optionWarnings([...foreignOptions(config), ...config.revisions]).map(
+                (text) => `warning: ${text}`,
+            ),
+            ...podLabelLines(config, live),
         ],
     };
 }
@@ -407,6 +471,38 @@ function waveFaults(waves: readonly Wave[]): Fault[] {
         }));
 }
 
+function sharedNamespaceFaults(waves: readonly Wave[]): Fault[] {
+    const claims = waves.map(({ name, select }) => ({
+        name,
+        namespaces: new Set(select.flatMap((one) => one.namespaces ?? [])),
+    }));
+    return [...new Set(claims.flatMap((one) => [...one.namespaces]))].flatMap((namespace) => {
+        const by = claims.filter((one) => one.namespaces.has(namespace)).map(({ name }) => name);
+        return by.length > 1
+            ? [
+                  {
+                      subject: "rollout.waves",
+                      value: namespace,
+                      rule: `the namespace is in the select of ${by.join(" and ")}`,
+                      next: "leave it in one of them",
+                  },
+              ]
+            : [];
+    });
+}
+
+/** viz is Linkerd's: its Prometheus knows nothing of Istio's sidecars. */
+function gateFaults(waves: readonly Wave[]): Fault[] {
+    return waves
+        .filter(({ gates }) => gates.metrics?.prometheus === "viz")
+        .map(({ name }) => ({
+            subject: `rollout.waves ${name}: gates.metrics.prometheus`,
+            value: "viz",
+            rule: "is the Prometheus of linkerd-viz; Istio's sidecars are scraped by another",
+            next: "set the URL of the Prometheus that scrapes them (https://...)",
+        }));
+}
+
 function namespaceFaults({ target }: IstioConfig, { users }: LiveIstio): Fault[] {
     return [...target.keys()].flatMap((name): Fault[] => {
         const labels = users.namespaces.get(name);
@@ -462,6 +558,85 @@ function foreignFaults({ foreign, namespace }: IstioConfig, live: LiveIstio): Fa
     });
 }
 
+/** What installing from rendered manifests asks for beforehand. */
+function renderedFaults(config: IstioConfig, live: LiveIstio, manifests: Manifests): Fault[] {
+    const rendered = config.revisions.filter((one) => one.manifests !== undefined);
+    const asm = rendered.find(({ version }) => version.kind === "asm");
+    const permission: Fault = {
+        subject: "permission",
+        value: "no * on *",
+        rule: "Anthos Service Mesh is installed by a cluster administrator only",
+        next: "kubectl auth can-i '*' '*' --all-namespaces; ask for ClusterRole cluster-admin",
+    };
+    return [
+        ...(asm && !live.clusterAdmin ? [permission] : []),
+        ...(rendered.length > 0 ? foreignManifestFaults(config, live) : []),
+        ...removalFaults(config, latestOf(rendered), live),
+        ...config.gateways.flatMap(({ name, namespace, revision }, index): Fault[] => {
+            const split = manifests.get(revision);
+            const has = split?.gateways.some(
+                (one) => one.kind === "Deployment" && one.metadata.name === name,
+            );
+            return split && !has
+                ? [
+                      {
+                          subject: `istio.gateways.${index}.name`,
+                          value: name,
+                          rule: `the manifests of revision ${revision} have no gateway Deployment ${namespace}/${name}`,
+                          next: "render them again with the gateway, or take it out of istio.gateways",
+                      },
+                  ]
+                : [];
+        }),
+    ];
+}
+
+/** What is upgraded in place goes back with the manifests of before only: they are asked for before the way forward. */
+function foreignManifestFaults({ foreign }: IstioConfig, { istiods }: LiveIstio): Fault[] {
+    return foreign.flatMap(({ revision, version, remove, manifests }, index): Fault[] => {
+        const running = istiods.find((one) => one.revision === revision)?.version;
+        const text = version?.text ?? running ?? "";
+        return manifests === undefined && !remove && text.includes("-asm.")
+            ? [
+                  {
+                      subject: `istio.foreign.${index}.manifests`,
+                      rule: `must be at hand before the way forward: going back to ${text} takes the manifests and the options with which it was installed`,
+                      next: `istioctl manifest generate of the verified ${text}, with its overlays and --set; name the file there`,
+                  },
+              ]
+            : [];
+    });
+}
+
+/** Service istiod goes over to a revision that serves already. */
+function removalFaults(
+    config: IstioConfig,
+    newest: IstioRevision | undefined,
+    { istiods }: LiveIstio,
+): Fault[] {
+    const found = istiods.some(({ revision }) => revision === DEFAULT);
+    const serves = istiods.some(({ revision }) => revision === newest?.name);
+    return newest && !serves && found && foreignDefault(config)?.remove
+        ? [
+              {
+                  subject: "istio.foreign: remove",
+                  value: DEFAULT,
+                  rule: `Service istiod goes over to revision ${newest.name} first, which is not installed yet`,
+                  next: "install it beside, move everybody, and remove the old control plane in an update of its own",
+              },
+          ]
+        : [];
+}
+
+function foreignOptions({ foreign }: IstioConfig) {
+    const none = { overlays: [], set: [] };
+    return foreign.map(({ revision, manifests, options = none }) => ({
+        name: revision,
+        manifests,
+        options,
+    }));
+}
+
 /** Something has to validate Istio's objects when a control plane without a name goes. */
 function defaultFaults(config: IstioConfig, live: LiveIstio): Fault[] {
     const removed = foreignDefault(config);
@@ -475,6 +650,22 @@ function defaultFaults(config: IstioConfig, live: LiveIstio): Fault[] {
                   next: `istio.defaultRevision: ${config.revisions.at(-1)?.name}`,
               },
           ]
+        : [];
+}
+
+/** The tag `default` is made after the removal only: until then these stay with the control plane that goes. */
+function leavingFaults(config: IstioConfig, { istiods }: LiveIstio): Fault[] {
+    const leaves =
+        foreignDefault(config)?.remove === true &&
+        istiods.some(({ revision }) => revision === DEFAULT);
+    const bound = [...config.target].filter(([, { choice }]) => choice === DEFAULT);
+    return leaves
+        ? bound.map(([namespace]) => ({
+              subject: `istio.namespaces.${namespace}`,
+              value: DEFAULT,
+              rule: "is injected by the control plane without a revision name, which would go last and only if nothing uses it",
+              next: "choose a tag or a revision; default may be chosen again once that control plane has gone",
+          }))
         : [];
 }
 
@@ -516,15 +707,17 @@ function usesText(revision: string, { users }: LiveIstio): string {
     return usesOfRevision(revision, users).join("; ") || "nothing";
 }
 
-function tagLines({ tags, defaultRevision }: IstioConfig, { webhooks }: LiveIstio): string[] {
+function tagLines(config: IstioConfig, { injection }: LiveIstio): string[] {
+    const { tags, defaultRevision } = config;
     const before = new Map(
-        webhooks
-            .filter(({ tagged }) => tagged)
-            .map((one) => [one.name.replace("istio-revision-tag-", ""), one.revision]),
+        injection.injectors.flatMap(({ tag, revision }) =>
+            tag === undefined ? [] : [[tag, revision] as const],
+        ),
     );
+    const stays = foreignDefault(config)?.remove === false;
     const after = new Map([
         ...tags,
-        ...(defaultRevision === undefined ? [] : [[DEFAULT, defaultRevision] as const]),
+        ...(defaultRevision === undefined || stays ? [] : [[DEFAULT, defaultRevision] as const]),
     ]);
     const lines = [...after].map(([tag, revision]) => {
         const from = before.get(tag);
@@ -559,6 +752,17 @@ function namespaceLines(config: IstioConfig, { users, injection }: LiveIstio): s
         });
 }
 
+/** A gateway of rendered manifests is not brought up beside the old one. */
+function gatewayLines({ gateways }: IstioConfig, live: LiveIstio, manifests: Manifests): string[] {
+    return gateways.map(({ name, namespace, revision }) => {
+        const now = live.users.pods.find(
+            (pod) => pod.namespace === namespace && pod.name.startsWith(`${name}-`),
+        )?.running;
+        const moves = now !== undefined && now !== revision && manifests.has(revision);
+        return `gateway ${namespace}/${name}: ${moves ? `${now} -> ` : ""}${revision}, in place${moves ? ", after the sidecars: plan downtime for it" : ""}`;
+    });
+}
+
 /** `tag stable (1-27-1)`, or `1-27-1` where it is a revision itself. */
 function named(choice: string, revision: string): string {
     return choice === revision ? revision : `${choice} (${revision})`;
@@ -571,21 +775,41 @@ function resolveLive(
     return injectors.find(({ tag, revision }) => (tag ?? revision) === choice)?.revision;
 }
 
-/** Pods that choose by their own label do not move with a namespace: somebody has to edit their template. */
-function podLabelLines({ users }: LiveIstio): string[] {
-    return users.pods
-        .filter(
-            ({ asked, running, gateway, namespace }) =>
-                asked !== undefined &&
-                !gateway &&
-                // 1.6 to 1.10 write the label themselves.
-                asked !== running &&
-                users.namespaces.get(namespace)?.["istio.io/rev"] === undefined &&
-                users.namespaces.get(namespace)?.["istio-injection"] === undefined,
-        )
-        .slice(0, 20)
-        .map(
-            ({ namespace, name, asked }) =>
-                `pod ${namespace}/${name} chooses ${asked} by its own label istio.io/rev: edit the template of its workload to move it`,
-        );
+/**
+ * Pods that choose by their own label do not move with a namespace: somebody has to edit their template, or, where they
+ * choose a tag that moves, make them anew. Those that choose the newest revision are where they should be.
+ */
+function podLabelLines(config: IstioConfig, live: LiveIstio): string[] {
+    const { namespaces, pods } = live.users;
+    const isLabelled = (namespace: string) => {
+        const labels = namespaces.get(namespace) ?? {};
+        return labels["istio.io/rev"] !== undefined || labels["istio-injection"] !== undefined;
+    };
+    const newest = latestOf(config.revisions)?.name;
+    const lines = pods.flatMap(({ namespace, name, asked, running, gateway }) => {
+        // The namespace's own choice goes before its pods'.
+        const moves = config.target.has(namespace) || isLabelled(namespace);
+        if (asked === undefined || gateway || moves || asked === newest) {
+            return [];
+        }
+        const version = parseIstioVersion(versionText(running ?? "", config, live), "running");
+        // 1.6 to 1.10 write the label themselves.
+        if (asked === running && !isFault(version) && !isFrom(version, "1.11")) {
+            return [];
+        }
+        const tagged = config.tags.get(asked);
+        if (tagged !== undefined && tagged === running) {
+            return [];
+        }
+        const next =
+            tagged === undefined
+                ? "edit the template of its workload to move it"
+                : "no wave restarts it; restart its workload once the tag has moved";
+        return [`pod ${namespace}/${name} chooses ${asked} by its own label istio.io/rev: ${next}`];
+    });
+    const more = lines.length - MOST_PODS;
+    return [
+        ...lines.slice(0, MOST_PODS),
+        ...(more > 0 ? [`${more} more pods choose by their own label`] : []),
+    ];
 }

@@ -37,11 +37,25 @@ export const guardInput = z.strictObject({
 
 export type GuardInput = z.infer<typeof guardInput>;
 
+/** What a command that takes objects over reads on stdin. */
+export const adoptInput = z.strictObject({
+    ...place,
+    objects: z.array(
+        z.strictObject({
+            apiVersion: z.string(),
+            kind: z.string(),
+            name: z.string(),
+            namespace: z.string().optional(),
+        }),
+    ),
+});
+
+export type AdoptInput = z.infer<typeof adoptInput>;
+
 /** What removes a revision that the stack did not make reads on stdin. */
 export const removeInput = z.strictObject({
     ...place,
     revision: z.string(),
-    grace: z.string(),
 });
 
 export type RemoveInput = z.infer<typeof removeInput>;

@@ -1,9 +1,9 @@
-// Removes a control plane that the stack did not make: its own objects only, when nothing uses it, now and after a while.
+// Removes a control plane that the stack did not make: its own objects only, when nothing uses it. That nothing has used it
+// for a while is asked before (rollout/istio/guard.ts).
 import { ApiException } from "@kubernetes/client-node";
 import { imageTagOf, revisionOf } from "../../cluster/istio/injection";
 import { readWebhooks } from "../../cluster/istio/observe";
 import { connect, type Connection } from "../../cluster/connection";
-import { milliseconds, type Duration } from "../../plan/durations";
 import { ownNames, unreferred, type ObjectName } from "../../plan/istio/manifests";
 import { parseIstioVersion } from "../../plan/istio/versions";
 import { isFault } from "../../plan/versions";
@@ -14,7 +14,7 @@ import { refuseLeftovers } from "./leftovers";
 import { refuseWhileUsed } from "./unused";
 
 runProgram(async () => {
-    const { cluster, namespace, revision, grace } = await readInput(removeInput);
+    const { cluster, namespace, revision } = await readInput(removeInput);
     const connection = await connect(cluster);
     const { items } = await connection.apps.listNamespacedDeployment({
         namespace,
@@ -22,7 +22,7 @@ runProgram(async () => {
     });
     const istiod = items.find((one) => revisionOf(one) === revision);
     if (istiod) {
-        await refuseWhileUsed(connection, "revision", revision, milliseconds(grace as Duration));
+        await refuseWhileUsed(connection, "revision", revision, 0);
         const version = parseIstioVersion(imageTagOf(istiod) ?? "", revision);
         await removeOwn(connection, revision, namespace, isFault(version) ? "1.0" : version.minor);
     } else {
@@ -46,9 +46,8 @@ async function removeOwn(
             return { namespace: place, name: service };
         }),
     }));
-    // Webhooks first: they must not call what is gone.
     const names = [...unreferred(ownNames(revision, namespace, minor), webhooks)].sort(
-        (a, b) => Number(isWebhook(b)) - Number(isWebhook(a)),
+        (a, b) => turnOf(a) - turnOf(b),
     );
     let removed = 0;
     for (const name of names) {
@@ -57,8 +56,9 @@ async function removeOwn(
     process.stderr.write(`revision ${revision}: ${removed} objects removed\n`);
 }
 
-function isWebhook({ kind }: ObjectName): boolean {
-    return kind.endsWith("WebhookConfiguration");
+/** Webhooks first: they must not call what is gone. The Deployment last: by it a removal that broke off is found again. */
+function turnOf({ kind }: ObjectName): number {
+    return kind.endsWith("WebhookConfiguration") ? 0 : kind === "Deployment" ? 2 : 1;
 }
 
 async function remove(

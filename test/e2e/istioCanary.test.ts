@@ -1,4 +1,5 @@
 // Proves the whole journey of a canary by revisions, with a prober that creates pods in every namespace all the time.
+import { ApiextensionsV1Api } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
     createWorkloads,
@@ -11,7 +12,7 @@ import {
     startIstioJourney,
     type IstioJourney,
 } from "./support/istio";
-import type { PodProber, ProbeResult } from "./support/podProber";
+import { probed } from "./support/probed";
 
 /** By istio-injection, by revision and by tag. */
 const NAMESPACES = { legacy: {}, bank: {}, shop: {} };
@@ -44,6 +45,17 @@ describe("a canary by revisions", () => {
         await journey?.dispose();
     });
 
+    /** An update with pods created in every namespace all the while. */
+    const changing = (edit: () => Promise<void>) =>
+        probed(
+            journey,
+            {
+                namespaces: Object.keys(NAMESPACES),
+                known: [`${OLD_REVISION} ${OLD}`, `${NEW_REVISION} ${NEW}`],
+            },
+            edit,
+        );
+
     it("step 1: installs, and nothing changes after it", async () => {
         await journey.up();
         expect(await journey.labels("legacy")).toEqual({ "istio-injection": "enabled" });
@@ -66,20 +78,19 @@ describe("a canary by revisions", () => {
     });
 
     it("step 2: a second revision beside the first changes no pod", async () => {
-        const probe = await probing(journey, () =>
+        await changing(() =>
             journey.edit({
                 revisions: REVISIONS,
                 tags: { stable: OLD_REVISION, canary: NEW_REVISION },
             }),
         );
-        sound(probe);
         expect(await journey.sidecars()).toMatchObject({ "bank/web": OLD_PROXY });
         await journey.expectNoChanges();
     });
 
     it("step 3: a namespace moves to the canary tag and back, with its label and its sidecars", async () => {
         const namespaces = { legacy: "default", bank: "canary", shop: "stable" };
-        sound(await probing(journey, () => journey.edit({ namespaces })));
+        await changing(() => journey.edit({ namespaces }));
         expect(await journey.sidecars()).toEqual({
             "bank/web": NEW_PROXY,
             "legacy/web": OLD_PROXY,
@@ -87,14 +98,14 @@ describe("a canary by revisions", () => {
         });
         await journey.expectNoChanges();
         const back = { ...namespaces, bank: OLD_REVISION };
-        sound(await probing(journey, () => journey.edit({ namespaces: back })));
+        await changing(() => journey.edit({ namespaces: back }));
         expect(await journey.labels("bank")).toEqual({ "istio.io/rev": OLD_REVISION });
         expect(await journey.sidecars()).toMatchObject({ "bank/web": OLD_PROXY });
         await journey.expectNoChanges();
-        sound(await probing(journey, () => journey.edit({ namespaces })));
+        await changing(() => journey.edit({ namespaces }));
     });
 
-    it("step 4: the old revision is not removed while it is used, and stays whole", async () => {
+    it("step 4: preview tells what uses a revision that is to go; taking the edit back changes nothing", async () => {
         const before = await journey.webhooks();
         await journey.edit({
             revisions: [{ version: NEW }],
@@ -121,13 +132,12 @@ describe("a canary by revisions", () => {
     });
 
     it("step 5: the stable tag and the default move everybody", async () => {
-        const probe = await probing(journey, () =>
+        await changing(() =>
             journey.edit({
                 tags: { stable: NEW_REVISION, canary: NEW_REVISION },
                 defaultRevision: NEW_REVISION,
             }),
         );
-        sound(probe);
         expect(await journey.sidecars()).toEqual({
             "bank/web": NEW_PROXY,
             "legacy/web": NEW_PROXY,
@@ -137,7 +147,7 @@ describe("a canary by revisions", () => {
     });
 
     it("step 6: the old revision goes, with its own objects only", async () => {
-        sound(await probing(journey, () => journey.edit({ revisions: [{ version: NEW }] })));
+        await changing(() => journey.edit({ revisions: [{ version: NEW }] }));
         expect(await journey.webhooks()).toEqual([
             `istio-revision-tag-canary`,
             `istio-revision-tag-default`,
@@ -148,34 +158,19 @@ describe("a canary by revisions", () => {
         ]);
         await journey.expectNoChanges();
     });
+
+    it("step 7: destroy takes the mesh out of the namespaces first, and leaves the CRDs", async () => {
+        const { code, output } = await journey.stack.run(["destroy", "--yes", "--skip-preview"]);
+        expect(code, output).toBe(0);
+        expect(await journey.labels("bank")).toEqual({});
+        expect(await journey.sidecars()).toEqual({
+            "bank/web": "no sidecar",
+            "legacy/web": "no sidecar",
+            "shop/web": "no sidecar",
+        });
+        expect(await journey.webhooks()).toEqual([]);
+        const crd = { name: "virtualservices.networking.istio.io" };
+        const extensions = journey.connection.kubeconfig.makeApiClient(ApiextensionsV1Api);
+        expect((await extensions.readCustomResourceDefinition(crd)).metadata?.name).toBe(crd.name);
+    });
 });
-
-/** An update, with pods created in every namespace all the while. */
-async function probing(journey: IstioJourney, edit: () => Promise<void>): Promise<ProbeResult> {
-    await edit();
-    const prober: PodProber = await journey.prober();
-    prober.start();
-    try {
-        await journey.up();
-    } finally {
-        const { perSecond, namespaces } = await prober.stop();
-        const each = perSecond / Object.keys(namespaces).length;
-        console.log(`istio-canary: ${each.toFixed(1)} pods a second in each namespace`);
-    }
-    return prober.results;
-}
-
-/** Nobody was refused, each got exactly one sidecar of a revision that exists. */
-function sound({ refusals, namespaces }: ProbeResult): void {
-    expect(refusals).toEqual([]);
-    for (const [namespace, probe] of Object.entries(namespaces)) {
-        const { created, without, several, sightings } = probe;
-        expect(created, namespace).toBeGreaterThan(100);
-        expect([without, several], namespace).toEqual([0, 0]);
-        for (const { revision, tag } of sightings) {
-            expect([`${OLD_REVISION} ${OLD}`, `${NEW_REVISION} ${NEW}`]).toContain(
-                `${revision} ${tag}`,
-            );
-        }
-    }
-}

@@ -225,3 +225,98 @@ describe("a secret", () => {
         ]);
     });
 });
+
+describe("a stack is of one mesh", () => {
+    const { linkerdVersion, ...place } = required;
+    const istio = { revisions: [{ version: "1.27.1" }] };
+
+    it("which is Istio where the section istio is there", () => {
+        expect(parseConfig({ ...place, linkerdVersion: "", istio })).toMatchObject({
+            mesh: "istio",
+            charts: "https://istio-release.storage.googleapis.com/charts",
+            istio: { namespace: "istio-system", revisions: [{ name: "1-27-1" }] },
+        });
+    });
+
+    it.each([
+        [
+            "both",
+            { linkerdVersion, istio },
+            {
+                subject: "istio",
+                rule: "and linkerdVersion are both set; a stack upgrades one mesh",
+                next: "remove one of them, and make a stack of its own for the other mesh",
+            },
+        ],
+        ...[{}, { linkerdVersion: "", istio: {} }].map((raw): [string, object, Fault] => [
+            "neither",
+            raw,
+            {
+                subject: "linkerdVersion",
+                rule: "must name the Linkerd version, such as edge-24.7.5",
+                next: "pulumi config set linkerdVersion edge-24.7.5; for Istio set istio.revisions instead",
+            },
+        ]),
+    ] satisfies [string, object, Fault][])("%s is refused: %j", (_, raw, expected) => {
+        expect(faultsOf({ ...place, ...raw })).toEqual([expected]);
+    });
+
+    it("and every mistake in the names of Istio is told in one report, once each", () => {
+        const label = (most: number) =>
+            `must be an RFC 1123 label: lower-case letters, digits and dashes, at most ${most} characters`;
+        const long = "t".repeat(64);
+        const error = refusal({
+            ...place,
+            rollout: { waves: [{ name: "canary", select: [{ namespaces: ["shop"] }] }] },
+            istio: {
+                revisions: [
+                    { version: "1.26.4" },
+                    { version: "1.26.4", name: "again" },
+                    { version: "1.27.1", name: "Blue" },
+                ],
+                tags: { "1-26-4": "again", [long]: "again", stable: "nobody" },
+                namespaces: { shop: "1-26-4", zoo: "prod", Bank: "1-26-4" },
+                waves: { canary: "1-26-4" },
+            },
+        });
+        const expected = [
+            ["istio.revisions.2.name", "Blue", `${label(56)} (Service istiod-NAME)`],
+            ["istio.revisions", "1.26.4", "two names for one version: 1-26-4 and again"],
+            [
+                "istio.tags.1-26-4",
+                "again",
+                "a tag may not have the name of a revision, and 1-26-4 is one (istio/istio#56128)",
+            ],
+            [`istio.tags.${long}`, long, label(63)],
+            [
+                "istio.tags.stable",
+                "nobody",
+                "is no revision; Istio would inject nothing, without an error",
+            ],
+            [
+                "istio.namespaces.zoo",
+                "prod",
+                "is no tag or revision; Istio would inject nothing, without an error",
+            ],
+            ["istio.namespaces.Bank", "Bank", label(63)],
+            [
+                "istio.waves.canary",
+                "shop",
+                "the namespace is mapped already by istio.namespaces.shop",
+            ],
+        ];
+        expect(error.faults.map(({ subject, value, rule }) => [subject, value, rule])).toEqual(
+            expected,
+        );
+        const lines = error.message.split("\n");
+        expect(lines).toHaveLength(1 + 2 * expected.length);
+        expect(lines[0]).toBe("mesh-upgrade refused; nothing was changed:");
+    });
+
+    it("and both ways of choosing a mesh are checked before either: a bad version beside istio", () => {
+        const subjects = faultsOf({ ...place, linkerdVersion: "24.7", istio }).map(
+            ({ subject }) => subject,
+        );
+        expect(subjects).toEqual(["linkerdVersion", "istio"]);
+    });
+});

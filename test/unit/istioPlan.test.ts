@@ -81,13 +81,13 @@ describe("namespaces move wave by wave", () => {
         },
     });
     it("each in the wave whose select names it, else in the last one", () => {
-        expect(plan.waves.map(({ name, namespaces, version }) => [name, namespaces, version])).toEqual(
-            [
-                ["canary", ["batch"], "1.26.4"],
-                ["shops", ["shop"], "1.27.1"],
-                ["rest", ["zoo"], "1.26.4"],
-            ],
-        );
+        expect(
+            plan.waves.map(({ name, namespaces, version }) => [name, namespaces, version]),
+        ).toEqual([
+            ["canary", ["batch"], "1.26.4"],
+            ["shops", ["shop"], "1.27.1"],
+            ["rest", ["zoo"], "1.26.4"],
+        ]);
         expect(plan.namespaces).toEqual(["batch", "shop", "zoo"]);
         expect(plan.newest).toBe("1.27.1");
         expect(plan.wave("nobody").namespaces).toEqual([]);
@@ -382,10 +382,7 @@ describe("what is refused before anything changes", () => {
             },
             "istio.defaultRevision = undefined: must be set before the control plane without a revision name goes: the default validator calls it, and without it no object of Istio could be written",
         ],
-        [
-            "not once it has gone",
-            { section: { foreign: [{ revision: "default", remove: true }] } },
-        ],
+        ["not once it has gone", { section: { foreign: [{ revision: "default", remove: true }] } }],
         [
             "namespaces bound by istio-injection to a control plane that is to go",
             {
@@ -587,7 +584,10 @@ describe("what a reader is told before it happens", () => {
 
     describe("pods that choose by their own label, which no namespace moves", () => {
         const old = istiodOf("old", "1.10.6");
-        const lines = (pods: readonly Partial<Parameters<typeof userOf>[0]>[], given: Given = {}) => {
+        const lines = (
+            pods: readonly Partial<Parameters<typeof userOf>[0]>[],
+            given: Given = {},
+        ) => {
             const { section, labels = {} } = given;
             return of("pod", {
                 section: { tags: { stable: "1-27-1" }, foreign: [{ revision: "old" }], ...section },

@@ -93,7 +93,9 @@ describe("a pod is restarted where a new one would get another sidecar", () => {
             target,
         );
         expect(plan.workloads).toMatchObject(
-            to === undefined ? [] : [{ action: "restart", from: [given.proxy ?? OLD], to, pods: 1 }],
+            to === undefined
+                ? []
+                : [{ action: "restart", from: [given.proxy ?? OLD], to, pods: 1 }],
         );
         expect(plan.unrestartable).toEqual([]);
     });
@@ -104,9 +106,11 @@ describe("a pod is restarted where a new one would get another sidecar", () => {
             pod({ name: "new", proxy: NEW }),
             pod({ name: "wants", proxy: NO_SIDECAR }),
         ];
-        expect(
-            planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), now),
-        ).toMatchObject({ pods: 2, current: 1, workloads: [{ pods: 1, from: [NO_SIDECAR] }] });
+        expect(planDataPlane(dataPlaneOf({ pods, workloads: [workloadOf()] }), now)).toMatchObject({
+            pods: 2,
+            current: 1,
+            workloads: [{ pods: 1, from: [NO_SIDECAR] }],
+        });
     });
 
     it("names a bare pod that keeps its sidecar", () => {

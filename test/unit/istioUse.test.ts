@@ -69,7 +69,10 @@ describe("a control plane that somebody still uses is not taken away", () => {
         {
             name: "namespaces with istio-injection, of the install without a name",
             of: "default",
-            namespaces: { shop: { ...rev("1-26-4"), ...enabled }, off: { "istio-injection": "no" } },
+            namespaces: {
+                shop: { ...rev("1-26-4"), ...enabled },
+                off: { "istio-injection": "no" },
+            },
             injectors: [injectorOf("default"), old],
             expected: ["namespace shop (istio-injection=enabled)"],
         },
@@ -171,7 +174,11 @@ describe("a tag that somebody still chooses is not taken away", () => {
         {
             name: "default by istio-injection=enabled, whoever else serves it",
             of: "default",
-            namespaces: { shop: enabled, bank: rev("default"), off: { "istio-injection": "disabled" } },
+            namespaces: {
+                shop: enabled,
+                bank: rev("default"),
+                off: { "istio-injection": "disabled" },
+            },
             injectors: [injectorOf("1-27-1", "default"), injectorOf("default")],
             expected: [
                 "namespace bank (istio.io/rev=default)",
@@ -198,7 +205,11 @@ describe("pods that are looked at", () => {
     };
     const sidecar = { name: "istio-proxy", image: "docker.io/istio/proxyv2:1.26.4" };
     const status = { "sidecar.istio.io/status": '{"revision":"1-26-4"}' };
-    const made = (phase: string, fields: object = {}, spec: object = { containers: [sidecar] }) => ({
+    const made = (
+        phase: string,
+        fields: object = {},
+        spec: object = { containers: [sidecar] },
+    ) => ({
         metadata: { namespace: "shop", name: "web-1", annotations: status, ...fields },
         spec,
         status: { phase },

@@ -2,9 +2,8 @@ import * as k8s from "@kubernetes/client-node";
 import { KubeApi } from "../../../cluster/api";
 import { observeDataPlane } from "../../../cluster/dataPlane";
 import { istioPods } from "../../../cluster/istio/pods";
-import { kubeconfigOf, startJourney, type Journey } from "./journey";
+import { startJourney, type Journey } from "./journey";
 import { workload } from "./meshObjects";
-import { PodProber } from "./podProber";
 import { waitFor } from "./waiting";
 
 export const OLD = "1.26.4";
@@ -23,7 +22,6 @@ export interface IstioJourney extends Journey {
     labels(namespace: string): Promise<Record<string, string>>;
     /** Names of all webhook configurations. */
     webhooks(): Promise<string[]>;
-    prober(): Promise<PodProber>;
 }
 
 /** Namespaces with one Deployment of two pods each, `web`. */
@@ -77,20 +75,15 @@ export async function startIstioJourney(
                 .map((one) => one.metadata?.name ?? "")
                 .sort();
         },
-        prober: async () =>
-            new PodProber({
-                kubeconfig: await kubeconfigOf(journey.cluster),
-                namespaces: names,
-                perSecond: 25,
-            }),
     };
 }
 
 /** Deployment `web` of two pods in each namespace, ready. */
 export async function createWorkloads(
-    { connection, sidecars }: IstioJourney,
+    journey: IstioJourney,
     namespaces: readonly string[],
 ): Promise<void> {
+    const { connection } = journey;
     const api = new KubeApi(connection);
     for (const namespace of namespaces) {
         const body = workload({
@@ -103,7 +96,7 @@ export async function createWorkloads(
     }
     api.close();
     await waitFor("workloads", async () => {
-        const found = await sidecars();
+        const found = await journey.sidecars();
         const { items } = await connection.apps.listDeploymentForAllNamespaces();
         return (
             namespaces.every((one) => `${one}/web` in found) &&

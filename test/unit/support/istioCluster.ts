@@ -9,7 +9,8 @@ const INJECTION = "istio-injection";
 export function injectorOf(revision: string, tag?: string): Injector {
     const label = tag ?? revision;
     return {
-        name: tag === undefined ? `istio-sidecar-injector-${revision}` : `istio-revision-tag-${tag}`,
+        name:
+            tag === undefined ? `istio-sidecar-injector-${revision}` : `istio-revision-tag-${tag}`,
         webhook: "namespace.sidecar-injector.istio.io",
         revision,
         tag,
