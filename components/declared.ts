@@ -14,11 +14,24 @@ export interface DeclaredObject {
  */
 export function collectDeclared(): readonly DeclaredObject[] {
     const declared: DeclaredObject[] = [];
-    pulumi.runtime.registerResourceTransform(({ type, custom, props }) => {
-        if (custom && /^kubernetes:(?!helm|yaml|kustomize)[^:]+:/.test(type)) {
-            declared.push(props as unknown as DeclaredObject);
+    pulumi.runtime.registerResourceTransform(({ type, custom, props, opts }) => {
+        if (!custom || !/^kubernetes:(?!helm|yaml|kustomize)[^:]+:/.test(type)) {
+            return undefined;
         }
-        return undefined;
+        declared.push(props as unknown as DeclaredObject);
+        // Whoever hands on a Secret's fields has to keep them secret; nobody waits for its deletion anyway.
+        if (type === "kubernetes:core/v1:Secret") {
+            return undefined;
+        }
+        return { props, opts: { ...opts, customTimeouts: deletionLimit(type) } };
     });
     return declared;
+}
+
+/**
+ * Provider 4.18 can miss the end of a deletion (seen); it then looks once more, but only when the time is up, after ten
+ * minutes by default. Pods need their time to end, other objects are gone at once.
+ */
+function deletionLimit(type: string): pulumi.CustomTimeouts {
+    return { delete: type.endsWith(":Deployment") ? "3m" : "30s" };
 }

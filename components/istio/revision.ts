@@ -125,16 +125,8 @@ export function adjustIstiod(stack: string): pulumi.ResourceTransform {
                             }
                           : {}),
                   },
-                  opts: pulumi.mergeOptions(opts, { customTimeouts: deletionLimit(type) }),
+                  opts,
               }
             : undefined;
     };
-}
-
-/**
- * Provider 4.18 can miss the end of a deletion (seen); it then looks once more, but only when the time is up, after ten
- * minutes by default. Pods need their time to end, other objects are gone at once.
- */
-function deletionLimit(type: string): pulumi.CustomTimeouts {
-    return { delete: type.endsWith(":Deployment") ? "3m" : "30s" };
 }

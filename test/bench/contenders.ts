@@ -76,6 +76,7 @@ export function rolloutProgram(pace: number | "unlimited", timeout: string): Con
             args: [
                 ...[
                     "--max-semi-space-size=2",
+                    "--optimize-for-size",
                     "--import",
                     tsx,
                     join(project, "rollout", "main.ts"),

@@ -194,12 +194,12 @@ describe("one update for all, and what holds a revision", () => {
         const { code, output } = await journey.preview();
         expect(code).not.toBe(0);
         for (const subject of [
-            'istio.revisions.1.version = "1.26.4"',
+            'istio.revisions = "1.26.4": two names for one version',
             'istio.revisions.2.name = "New"',
             `istio.tags.${OLD_REVISION}`,
             `istio.tags.${long}`,
             'istio.namespaces.apart = "nowhere"',
-            "shop",
+            'istio.waves.canary = "shop": the namespace is mapped already',
         ]) {
             expect(output).toContain(subject);
         }
