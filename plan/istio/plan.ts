@@ -360,6 +360,7 @@ function findingsOf(
             ...gateFaults(waves),
             ...sharedNamespaceFaults(waves),
             ...namespaceFaults(config, live),
+            ...gatewayFaults(config, live),
             ...foreignFaults(config, live),
             ...renderedFaults(config, live, manifests),
             ...defaultFaults(config, live),
@@ -500,6 +501,18 @@ function gateFaults(waves: readonly Wave[]): Fault[] {
             value: "viz",
             rule: "is the Prometheus of linkerd-viz; Istio's sidecars are scraped by another",
             next: "set the URL of the Prometheus that scrapes them (https://...)",
+        }));
+}
+
+/** Gateways come last: what they lack is told before anything changes. */
+function gatewayFaults({ gateways, namespace }: IstioConfig, { users }: LiveIstio): Fault[] {
+    return gateways
+        .filter((one) => one.namespace !== namespace && !users.namespaces.has(one.namespace))
+        .map((one) => ({
+            subject: `istio.gateways ${one.name}: namespace`,
+            value: one.namespace,
+            rule: "the cluster has no such namespace",
+            next: `kubectl create namespace ${one.namespace}`,
         }));
 }
 

@@ -352,6 +352,25 @@ describe("what is refused before anything changes", () => {
             "istio.namespaces.shop = undefined: the cluster has no such namespace",
         ],
         [
+            "a gateway in a namespace that is missing",
+            {
+                section: {
+                    gateways: [{ name: "edge", namespace: "ingress", revision: "1-27-1" }],
+                },
+                live: { users: { namespaces: new Map(), injectors: [], pods: [] } },
+            },
+            "istio.gateways edge: namespace = ingress: the cluster has no such namespace",
+        ],
+        [
+            "not a gateway beside the control planes, whose namespace the stack makes",
+            {
+                section: {
+                    gateways: [{ name: "edge", namespace: "istio-system", revision: "1-27-1" }],
+                },
+                live: { users: { namespaces: new Map(), injectors: [], pods: [] } },
+            },
+        ],
+        [
             "a namespace with both labels",
             { section: { namespaces: { shop: "1-27-1" } }, labels: { shop: both } },
             "Namespace shop = istio-injection=enabled, istio.io/rev=1-26-4: has both labels: the second is ignored as long as the first is there",
