@@ -1,6 +1,6 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { NO_SIDECAR } from "../../plan/dataPlane";
-import { runningOf, wishOf } from "../../plan/istio/injection";
+import { runningOf, wishOf, type PodWish } from "../../plan/istio/injection";
 import { proxyText } from "../../plan/istio/target";
 import type { PodSource } from "../dataPlane";
 import { recordOf, type PodRecord } from "../pods";
@@ -22,7 +22,7 @@ export function isGateway({ metadata }: V1Pod): boolean {
     return metadata?.annotations?.[TEMPLATES]?.split(",").includes("gateway") ?? false;
 }
 
-export function istioPodRecord(pod: V1Pod): PodRecord {
+export function istioPodRecord(pod: V1Pod): PodRecord & { readonly wish: PodWish } {
     const { metadata, spec } = pod;
     const said = {
         labels: metadata?.labels ?? {},

@@ -2,7 +2,8 @@ import * as k8s from "@kubernetes/client-node";
 import { setTimeout as sleep } from "node:timers/promises";
 import { NO_SIDECAR } from "../../plan/dataPlane";
 import type { Fault } from "../../plan/faults";
-import { istioTarget } from "../../plan/istio/target";
+import { injectorsOf } from "../../plan/istio/injection";
+import { istioTarget, SEVERAL_SIDECARS } from "../../plan/istio/target";
 import { reasonOf, type Connection } from "../connection";
 import type { ControlPlaneChecks } from "../controlPlane";
 import { rolloutStatus } from "../rolloutStatus";
@@ -71,15 +72,16 @@ async function askNamespace(
         connection.core.readNamespace({ name }),
     ]);
     const body = probePod(name);
+    const record = istioPodRecord(body);
+    const labels = namespace.metadata?.labels ?? {};
     const wanted = istioTarget(webhooks).of({
-        ...istioPodRecord(body),
+        ...record,
         owner: undefined,
         currentRevision: true,
         templateChanged: false,
-        namespaceLabels: namespace.metadata?.labels ?? {},
+        namespaceLabels: labels,
     });
-    const { [REVISION_LABEL]: revision, [INJECTION_LABEL]: injection } =
-        namespace.metadata?.labels ?? {};
+    const { [REVISION_LABEL]: revision, [INJECTION_LABEL]: injection } = labels;
     if (wanted === NO_SIDECAR && revision === undefined && injection !== "enabled") {
         return { passed: `${subject} get none: it has no label that asks for one` };
     }
@@ -94,6 +96,18 @@ async function askNamespace(
                         : `${INJECTION_LABEL}=${injection}`,
                 rule: "no webhook injects them",
                 next: `kubectl get mutatingwebhookconfigurations -l ${REVISION_LABEL}; kubectl get namespace ${name} --show-labels`,
+            },
+        };
+    }
+    if (wanted === SEVERAL_SIDECARS) {
+        const all = injectorsOf(webhooks.injectors, { name, labels }, record.wish);
+        return {
+            passed: "",
+            fault: {
+                subject,
+                value: [...new Set(all.map((one) => one.name))].join(", "),
+                rule: "more than one webhook configuration injects them, and which comes first is chance",
+                next: `kubectl get namespace ${name} --show-labels; kubectl get mutatingwebhookconfigurations -l ${REVISION_LABEL}; take one of them away`,
             },
         };
     }

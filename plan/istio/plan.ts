@@ -650,17 +650,33 @@ function foreignOptions({ foreign }: IstioConfig) {
     }));
 }
 
-/** Something has to validate Istio's objects when a control plane without a name goes. */
+/**
+ * Something has to validate Istio's objects when a control plane without a name goes; and as long as it is there, tag
+ * `default` would inject the same namespaces a second time.
+ */
 function defaultFaults(config: IstioConfig, live: LiveIstio): Fault[] {
-    const removed = foreignDefault(config);
-    const found = live.istiods.some(({ revision }) => revision === DEFAULT);
-    const modern = config.revisions.some(({ version }) => isFrom(version, "1.10"));
-    return removed?.remove && found && modern && config.defaultRevision === undefined
+    const { revisions, defaultRevision } = config;
+    if (!live.istiods.some(({ revision }) => revision === DEFAULT)) {
+        return [];
+    }
+    const foreign = foreignDefault(config);
+    if (!foreign && defaultRevision !== undefined) {
+        return [
+            {
+                subject: "istio.defaultRevision",
+                value: defaultRevision,
+                rule: "the control plane without a revision name is still there and injects the namespaces that choose default: two would inject them",
+                next: "name it in istio.foreign (revision: default; remove: true, if it is to go), or leave defaultRevision out",
+            },
+        ];
+    }
+    const modern = revisions.some(({ version }) => isFrom(version, "1.10"));
+    return foreign?.remove && modern && defaultRevision === undefined
         ? [
               {
                   subject: "istio.defaultRevision",
                   rule: "must be set before the control plane without a revision name goes: the default validator calls it, and without it no object of Istio could be written",
-                  next: `istio.defaultRevision: ${config.revisions.at(-1)?.name}`,
+                  next: `istio.defaultRevision: ${revisions.at(-1)?.name}`,
               },
           ]
         : [];

@@ -9,6 +9,9 @@ export interface Injection {
     readonly proxies: ReadonlyMap<string, string>;
 }
 
+/** What a pod would get that more than one revision injects. */
+export const SEVERAL_SIDECARS = "several sidecars";
+
 /** As a pod's `proxy` reads: `1.27.1 (1-27-1)`. */
 export function proxyText(version: string, revision: string): string {
     return `${version} (${revision})`;
@@ -54,7 +57,7 @@ function proxyFor(pod: MeshedPod, { injectors, proxies }: Injection): string {
     const namespace = { name: pod.namespace, labels: pod.namespaceLabels };
     const wanted = wantedOf(injectors, namespace, pod.wish);
     if (wanted === "several") {
-        return "several sidecars";
+        return SEVERAL_SIDECARS;
     }
     return wanted === undefined
         ? NO_SIDECAR

@@ -403,6 +403,15 @@ describe("what is refused before anything changes", () => {
         ],
         ["not once it has gone", { section: { foreign: [{ revision: "default", remove: true }] } }],
         [
+            "tag default beside the control plane without a revision name, which left the file too early",
+            {
+                section: { defaultRevision: "1-27-1" },
+                live: { istiods: [foreignOf("default", "1.26.4")] },
+            },
+            "istio.defaultRevision = 1-27-1: the control plane without a revision name is still there and injects the namespaces that choose default: two would inject them",
+        ],
+        ["not without the tag", { live: { istiods: [foreignOf("default", "1.26.4")] } }],
+        [
             "namespaces bound by istio-injection to a control plane that is to go",
             {
                 section: {

@@ -77,6 +77,7 @@ export class PodProber {
     private readonly counts: ReadonlyMap<string, Counts>;
     private readonly refusals: Refusal[] = [];
     private readonly pending = new Set<Promise<void>>();
+    private readonly sweeping = new Set<string>();
     private readonly perSecond: number;
     private readonly inFlight: number;
     private attempts = 0;
@@ -117,6 +118,19 @@ export class PodProber {
         return this.results;
     }
 
+    /** One at a time in each namespace: where the server is slow, more of them would delete the same pods. */
+    private async sweepSoon(namespace: string): Promise<void> {
+        if (this.sweeping.has(namespace)) return;
+        this.sweeping.add(namespace);
+        try {
+            await this.sweep(namespace);
+        } catch {
+            // `stop` removes what stays behind.
+        } finally {
+            this.sweeping.delete(namespace);
+        }
+    }
+
     private async sweep(namespace: string): Promise<void> {
         await this.remover.send("DELETE", podsOf(namespace), {
             query: { labelSelector: `${proberLabel}=${this.id}`, gracePeriodSeconds: "0" },
@@ -141,8 +155,7 @@ export class PodProber {
             for (; due < elapsed * this.perSecond; due++) {
                 this.launchRound(due);
                 if (due % Math.ceil(this.perSecond * SWEEP_SECONDS) === 0) {
-                    // `stop` removes what stays behind.
-                    this.counts.forEach((_, name) => void this.sweep(name).catch(() => undefined));
+                    this.counts.forEach((_, name) => void this.sweepSoon(name));
                 }
             }
         }
