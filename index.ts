@@ -30,9 +30,9 @@ async function program() {
 
 async function istio(config: IstioStackConfig, stack: string, connection: Connection) {
     const { rollout, charts: source } = config;
-    const { namespace } = config.istio;
+    const { namespace, gateways } = config.istio;
     const api = new KubeApi(connection);
-    const live = await observeIstio(connection, api, namespace).catch(
+    const live = await observeIstio(connection, api, namespace, gateways).catch(
         forbidden("the installation"),
     );
     const dataPlane = await observeDataPlane(

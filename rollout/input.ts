@@ -34,6 +34,8 @@ const istioTarget = z.strictObject({
     namespace: z.string(),
     /** The stack's namespaces; pods elsewhere are left alone. */
     namespaces: z.array(z.string()),
+    /** Revision, tag or `default` by namespace, as the stack file has it; absent: labels are taken as they are. */
+    choices: z.record(z.string(), z.string()).optional(),
 });
 
 const target = z.discriminatedUnion("mesh", [linkerdTarget, istioTarget]);

@@ -2,6 +2,7 @@ import type { Connection } from "../cluster/connection";
 import { checkControlPlane, type ControlPlaneChecks } from "../cluster/controlPlane";
 import { LINKERD_PODS, type DataPlane, type PodSource } from "../cluster/dataPlane";
 import { readInjection } from "../cluster/istio/injection";
+import { bindNamespace } from "../cluster/istio/labels";
 import { istioPods } from "../cluster/istio/pods";
 import { checkRevisions } from "../cluster/istio/serving";
 import { readLinkerdConfig } from "../cluster/linkerdConfig";
@@ -23,6 +24,8 @@ export interface RolloutMesh {
     readonly running: (connection: Connection, dataPlane: DataPlane) => Promise<string | undefined>;
     /** Of the metrics gate, where the stack file has none. */
     readonly rules: readonly MetricRule[];
+    /** Makes sure that new pods choose what the stack file has, before the wave looks. @returns what had to be changed */
+    readonly bind: (connection: Connection) => Promise<readonly string[]>;
     /** Whether the control plane can serve the restarts. */
     readonly check: (
         connection: Connection,
@@ -37,20 +40,37 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
             namespace: "linkerd",
             pods: LINKERD_PODS,
             rules: DEFAULT_RULES,
+            bind: () => Promise.resolve([]),
             target: () => Promise.resolve(proxyTarget(target.proxy)),
             running: async ({ core }) => (await readLinkerdConfig(core))?.version,
             check: (connection, dataPlane) => checkControlPlane(connection, target, dataPlane),
         };
     }
-    const { namespace, namespaces } = target;
+    const { namespace, namespaces, choices = {} } = target;
     return {
         namespace,
         pods: istioPods(new Set(namespaces)),
         rules: ISTIO_RULES,
+        bind: (connection) => bindAll(connection, choices),
         target: async (connection) => istioTarget(await readInjection(connection, namespace)),
         running: (_, { pods }) => Promise.resolve(newestOf(pods)),
         check: (connection) => checkRevisions(connection, namespace, namespaces),
     };
+}
+
+/** A namespace's command runs when the stack file changes; labels can be changed behind it, or by an undone restore. */
+async function bindAll(
+    connection: Connection,
+    choices: Readonly<Record<string, string>>,
+): Promise<string[]> {
+    const changes: string[] = [];
+    for (const [name, choice] of Object.entries(choices)) {
+        const change = await bindNamespace(connection, name, choice);
+        if (change !== undefined) {
+            changes.push(change);
+        }
+    }
+    return changes;
 }
 
 function newestOf(pods: DataPlane["pods"]): string | undefined {

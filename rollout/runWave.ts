@@ -86,6 +86,7 @@ export async function runWave(
             Math.min(milliseconds(limit), LONGEST_MS),
         );
     try {
+        (await mesh.bind(connection)).forEach(note);
         await live.start();
         const target = await mesh.target(connection);
         const checks = await mesh.check(connection, live.snapshot(), target);

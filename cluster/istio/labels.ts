@@ -1,4 +1,5 @@
 import * as k8s from "@kubernetes/client-node";
+import { isDeepStrictEqual } from "node:util";
 import { unknownChoice } from "../../plan/istio/injection";
 import { KubeApi } from "../api";
 import { found, listAll, type Connection } from "../connection";
@@ -11,20 +12,24 @@ type Labels = Readonly<Record<string, string | null>>;
 
 /**
  * Lets the namespace choose a revision or a tag (`default`: istio-injection=enabled). The labels of before are kept in an
- * annotation, once. @returns what was changed, in words
+ * annotation, once. @returns what was changed, in words; undefined where it chooses that already
  */
 export async function bindNamespace(
     connection: Connection,
     name: string,
     choice: string,
-): Promise<string> {
+): Promise<string | undefined> {
     const namespace = await connection.core.readNamespace({ name });
     const { labels = {}, annotations = {} } = namespace.metadata ?? {};
     const wanted =
         choice === DEFAULT
             ? { [INJECTION_LABEL]: "enabled", [REVISION_LABEL]: null }
             : { [INJECTION_LABEL]: null, [REVISION_LABEL]: choice };
-    const before = annotations[LABELS_BEFORE] ?? JSON.stringify(aboutInjection(labels));
+    const kept = annotations[LABELS_BEFORE];
+    if (kept !== undefined && isDeepStrictEqual(aboutInjection(labels), wanted)) {
+        return undefined;
+    }
+    const before = kept ?? JSON.stringify(aboutInjection(labels));
     await patch(connection, name, wanted, before);
     return `namespace ${name}: ${inWords(aboutInjection(labels))} -> ${inWords(wanted)}`;
 }

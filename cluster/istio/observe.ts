@@ -47,6 +47,12 @@ export interface LiveIstio {
     readonly istiods: readonly LiveIstiod[];
     readonly injection: Injection;
     readonly webhooks: readonly LiveWebhooks[];
+    /** Of the stack file's gateways, those whose Deployment is there. */
+    readonly gateways: readonly {
+        readonly namespace: string;
+        readonly name: string;
+        readonly stack: string | undefined;
+    }[];
     readonly crds: readonly {
         readonly name: string;
         /** `1.27.1`, of the chart base that it came with. */
@@ -67,6 +73,10 @@ export interface LiveIstio {
 const CONTROL_PLANES = "app in (istiod, pilot)";
 const PILOT = "istio-pilot";
 
+/** Ambient's proxy of a node: its container is called istio-proxy, yet it is no sidecar of a revision. */
+const ZTUNNEL = "ztunnel";
+const INJECT_LABEL = "sidecar.istio.io/inject";
+
 /** Groups whose CRDs the chart base brings. */
 const CRDS = /\.(networking|security|telemetry|extensions|install)\.istio\.io$/;
 
@@ -74,23 +84,32 @@ export async function observeIstio(
     connection: Connection,
     api: KubeApi,
     namespace: string,
+    gateways: readonly { readonly namespace: string; readonly name: string }[],
 ): Promise<LiveIstio> {
     const { core, apps, kubeconfig } = connection;
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
-    const [own, deployments, injection, webhooks, crds, users, code, review] = await Promise.all([
-        found(core.readNamespace({ name: namespace })),
-        listAll((page) =>
-            apps.listNamespacedDeployment({ ...page, namespace, labelSelector: CONTROL_PLANES }),
-        ),
-        readInjection(connection, namespace),
-        readWebhooks(connection),
-        listAll((page) => extensions.listCustomResourceDefinition(page)),
-        readUsers(connection, api),
-        kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
-        kubeconfig.makeApiClient(k8s.AuthorizationV1Api).createSelfSubjectAccessReview({
-            body: { spec: { resourceAttributes: { verb: "*", group: "*", resource: "*" } } },
-        }),
-    ]);
+    const [own, deployments, injection, webhooks, crds, users, code, review, ...liveGateways] =
+        await Promise.all([
+            found(core.readNamespace({ name: namespace })),
+            listAll((page) =>
+                apps.listNamespacedDeployment({
+                    ...page,
+                    namespace,
+                    labelSelector: CONTROL_PLANES,
+                }),
+            ),
+            readInjection(connection, namespace),
+            readWebhooks(connection),
+            listAll((page) => extensions.listCustomResourceDefinition(page)),
+            readUsers(connection, api),
+            kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
+            kubeconfig.makeApiClient(k8s.AuthorizationV1Api).createSelfSubjectAccessReview({
+                body: { spec: { resourceAttributes: { verb: "*", group: "*", resource: "*" } } },
+            }),
+            ...gateways.map(({ namespace, name }) =>
+                found(apps.readNamespacedDeployment({ namespace, name })),
+            ),
+        ]);
     return {
         istiods: deployments
             .map((one) => ({
@@ -103,6 +122,17 @@ export async function observeIstio(
             .sort((a, b) => Number(a.name === PILOT) - Number(b.name === PILOT)),
         injection,
         webhooks,
+        gateways: liveGateways.flatMap((one) =>
+            one
+                ? [
+                      {
+                          namespace: one.metadata?.namespace ?? "",
+                          name: one.metadata?.name ?? "",
+                          stack: stackOf(one),
+                      },
+                  ]
+                : [],
+        ),
         crds: crds
             .filter(({ metadata }) => CRDS.test(metadata?.name ?? ""))
             .map((crd) => ({
@@ -175,16 +205,20 @@ export async function readUsers(connection: Connection, api: KubeApi): Promise<I
 function userOf(pod: k8s.V1Pod): IstioUser | undefined {
     const { metadata, spec, status } = pod;
     const labels = metadata?.labels ?? {};
-    const running = runningOf({
-        labels,
-        annotations: metadata?.annotations ?? {},
-        containers: imagesOf(spec?.containers),
-        initContainers: imagesOf(spec?.initContainers),
-    });
-    const isIstiod = labels["app"] === "istiod";
+    const running =
+        labels["app"] === ZTUNNEL
+            ? undefined
+            : runningOf({
+                  labels,
+                  annotations: metadata?.annotations ?? {},
+                  containers: imagesOf(spec?.containers),
+                  initContainers: imagesOf(spec?.initContainers),
+              });
     const finished = status?.phase === "Succeeded" || status?.phase === "Failed";
     const asked = labels[REVISION_LABEL];
-    if (isIstiod || finished || (running === undefined && asked === undefined)) {
+    const asksDefault = asked === undefined && labels[INJECT_LABEL] === "true";
+    const unbound = running === undefined && asked === undefined && !asksDefault;
+    if (labels["app"] === "istiod" || finished || unbound) {
         return undefined;
     }
     return {
@@ -192,6 +226,7 @@ function userOf(pod: k8s.V1Pod): IstioUser | undefined {
         name: metadata?.name ?? "",
         running: running && (running.revision ?? UNKNOWN),
         asked,
+        asksDefault,
         gateway: isGateway(pod),
     };
 }

@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { KubeObject } from "../../plan/istio/manifests";
+import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { renderedBy } from "./adopted";
 
 export interface IstioGatewayArgs {
@@ -12,7 +13,10 @@ export interface IstioGatewayArgs {
     readonly revision: string;
     readonly source:
         | { readonly chart: string; readonly values: Readonly<Record<string, unknown>> }
-        | { readonly objects: readonly KubeObject[]; readonly adopt: boolean };
+        | { readonly objects: readonly KubeObject[] };
+    /** What somebody else made of it becomes the stack's, and outlives the stack. */
+    readonly adopt: boolean;
+    readonly stack: string;
 }
 
 /** Tells a gateway's pods apart that name a tag: without it a tag that moves would leave them as they are. */
@@ -22,7 +26,10 @@ const RESOLVED = "mesh-upgrade/istio-revision";
 export class IstioGateway extends pulumi.ComponentResource {
     constructor(name: string, args: IstioGatewayArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:istio:IstioGateway", name, {}, opts);
-        const { source, namespace, choice, revision } = args;
+        const { source, namespace, choice, revision, adopt, stack } = args;
+        const transforms = [
+            adjustGateway({ [STACK_ANNOTATION]: stack, ...renderedBy(adopt) }, adopt),
+        ];
         if ("chart" in source) {
             const annotations = (source.values["podAnnotations"] ?? {}) as Record<string, string>;
             const values = {
@@ -33,18 +40,16 @@ export class IstioGateway extends pulumi.ComponentResource {
                 ...(choice === "default" ? {} : { revision: choice }),
             };
             new k8s.helm.v4.Chart(
-                args.name,
-                { chart: source.chart, namespace, values },
-                { parent: this, transforms: [adjustGateway({}, false)] },
+                // Another namespace may have a gateway of this name: an URN does not hold the parent's name.
+                name,
+                { name: args.name, chart: source.chart, namespace, values },
+                { parent: this, transforms },
             );
         } else {
             new k8s.yaml.v2.ConfigGroup(
-                args.name,
+                name,
                 { objs: [...source.objects] },
-                {
-                    parent: this,
-                    transforms: [adjustGateway(renderedBy(source.adopt), source.adopt)],
-                },
+                { parent: this, transforms },
             );
         }
         this.registerOutputs({});
@@ -56,17 +61,20 @@ export class IstioGateway extends pulumi.ComponentResource {
  * outlives the stack.
  */
 function adjustGateway(
-    rendered: Readonly<Record<string, string>>,
+    marks: Readonly<Record<string, string>>,
     keep: boolean,
 ): pulumi.ResourceTransform {
     return ({ type, props, opts }) => {
         const metadata = props["metadata"] as { annotations?: Record<string, string> } | undefined;
         const isService = type === "kubernetes:core/v1:Service";
-        const added = { ...rendered, ...(isService ? { "pulumi.com/skipAwait": "true" } : {}) };
-        if (!type.startsWith("kubernetes:") || !metadata || Object.keys(added).length === 0) {
+        if (!type.startsWith("kubernetes:") || !metadata) {
             return undefined;
         }
-        const annotations = { ...metadata.annotations, ...added };
+        const annotations = {
+            ...metadata.annotations,
+            ...marks,
+            ...(isService ? { "pulumi.com/skipAwait": "true" } : {}),
+        };
         return {
             props: { ...props, metadata: { ...metadata, annotations } },
             opts: keep ? pulumi.mergeOptions(opts, { retainOnDelete: true }) : opts,

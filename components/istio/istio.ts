@@ -133,6 +133,7 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
             { dependsOn: [...guards, ...after] },
         );
 
+    const choiceOf = (name: string) => istio.target.get(name)?.choice ?? "";
     const tags = new Map<string, pulumi.Resource>();
     const early = plan.tags
         .filter(({ wave }) => wave === undefined)
@@ -145,7 +146,13 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
         target: (wave) => {
             const { version, namespaces, trigger } = plan.wave(wave);
             return {
-                target: { mesh: "istio", version, namespace, namespaces: [...namespaces] },
+                target: {
+                    mesh: "istio",
+                    version,
+                    namespace,
+                    namespaces: [...namespaces],
+                    choices: Object.fromEntries(namespaces.map((name) => [name, choiceOf(name)])),
+                },
                 triggers: [trigger],
             };
         },
@@ -160,11 +167,7 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
             const bound = plan
                 .wave(wave)
                 .namespaces.map((name) =>
-                    bind(name, istio.target.get(name)?.choice ?? "", [
-                        ...after,
-                        ...moved,
-                        ...tags.values(),
-                    ]),
+                    bind(name, choiceOf(name), [...after, ...moved, ...tags.values()]),
                 );
             return [...moved, ...bound];
         },
@@ -181,7 +184,9 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
                     source:
                         "version" in source
                             ? { chart: chart("gateway", source.version), values: source.values }
-                            : { ...source, adopt },
+                            : source,
+                    adopt,
+                    stack,
                 },
                 { provider, dependsOn: [...guards, dataPlane.last] },
             ),

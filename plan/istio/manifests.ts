@@ -127,7 +127,7 @@ function isGateway({ kind, metadata: { name, labels } }: KubeObject): boolean {
 
 /** Names that revisions share although a label may say otherwise; those with `-NS` and the account are of 1.6. */
 function isShared(name: string, namespace: string): boolean {
-    return [
+    const shared = [
         "istiod-default-validator",
         "istio-reader-service-account",
         "istiod-service-account",
@@ -137,11 +137,9 @@ function isShared(name: string, namespace: string): boolean {
         "istio-ca-secret",
         "cacerts",
         "istio-ca-root-cert",
-        "istio-cni-node",
-        "istio-cni-config",
-        "istio-cni",
-        "ztunnel",
-    ].includes(name);
+    ];
+    // One of each serves all nodes, whatever label its roles carry.
+    return shared.includes(name) || /^(istio-cni|ztunnel)(-|$)/.test(name);
 }
 
 function isNamedFor(object: KubeObject, revision: string, namespace: string): boolean {
@@ -267,7 +265,8 @@ function servedFaults(
 
 /**
  * What a revision has for itself and nobody shares: for the removal of one that somebody else made. `default` has the names
- * without a suffix. `minor` is of Istio (`1.6`); a name that this install does not have is to be passed over. apiVersions are
+ * without a suffix. `minor` is of Istio (`1.6`), undefined
+ * where nobody knows: then of the newest; a name that this install does not have is to be passed over. apiVersions are
  * those that an API server of `serverVersion` serves. Services are to be held against the webhooks first (`unreferred`).
  * Source: the charts istio-discovery of 1.6, 1.20 and 1.30. Never in it: CRDs, `istiod-default-validator`, accounts and
  * roles of 1.6 and older (shared), CNI, ztunnel, gateways, the CA's Secrets.
@@ -275,9 +274,10 @@ function servedFaults(
 export function ownNames(
     revision: string,
     namespace: string,
-    minor: string,
+    minor: string | undefined,
     serverVersion = "v1.34.0",
 ): readonly ObjectName[] {
+    const isSince = (first: string) => minor === undefined || isFrom({ minor }, first);
     const server = semver.coerce(serverVersion)?.minor ?? 34;
     const suffix = suffixOf(revision);
     const inNamespace = (apiVersion: string, kind: string, name: string): ObjectName => ({
@@ -294,13 +294,13 @@ export function ownNames(
         inNamespace(`policy/${server < 21 ? "v1beta1" : "v1"}`, "PodDisruptionBudget", "istiod"),
         inNamespace("v1", "ConfigMap", "istio"),
         inNamespace("v1", "ConfigMap", "istio-sidecar-injector"),
-        ...(isFrom({ minor }, "1.26") ? [inNamespace("v1", "ConfigMap", "values")] : []),
+        ...(isSince("1.26") ? [inNamespace("v1", "ConfigMap", "values")] : []),
         {
             apiVersion: webhooks,
             kind: "MutatingWebhookConfiguration",
             name: `istio-sidecar-injector${suffix}${namespace === "istio-system" ? "" : `-${namespace}`}`,
         },
-        ...(isFrom({ minor }, "1.7")
+        ...(isSince("1.7")
             ? [
                   {
                       apiVersion: webhooks,

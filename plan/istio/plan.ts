@@ -94,7 +94,10 @@ export function planIstio(
     const fromCharts = config.revisions.filter((one) => one.manifests === undefined);
     const rendered = config.revisions.filter((one) => one.manifests !== undefined);
     const newest = latestOf(rendered);
-    const shared = sharedObjects(config, newest, manifests);
+    const base = fromCharts.length === 0 ? undefined : baseVersion(fromCharts, live).text;
+    const shared = sharedObjects(config, newest, manifests).filter(
+        (one) => base === undefined || !isOfBase(one),
+    );
     const gateways = config.gateways.map((one) => {
         const split = manifests.get(one.revision);
         return {
@@ -107,12 +110,15 @@ export function planIstio(
     const { name: _name, select: _select, ...settings } = rest(waves);
     const findings = findingsOf(config, waves, live, stack, manifests);
     return {
-        base: fromCharts.length === 0 ? undefined : baseVersion(fromCharts, live).text,
+        base,
         shared: shared.filter((one) => !isService(one)),
         service: newest && plannedService(shared.find(isService), newest.name, config, live),
-        adopted: [...shared, ...gateways.flatMap(({ source }) => objectsOf(source))]
-            .filter(({ kind }) => kind !== "CustomResourceDefinition")
-            .map(nameOf),
+        adopted: [
+            ...[...shared, ...gateways.flatMap(({ source }) => objectsOf(source))]
+                .filter(({ kind }) => kind !== "CustomResourceDefinition")
+                .map(nameOf),
+            ...gateways.flatMap((one) => ("version" in one.source ? chartGatewayNames(one) : [])),
+        ],
         revisions: config.revisions.map((one) => ({
             name: one.name,
             source:
@@ -260,15 +266,23 @@ function latestOf(revisions: readonly IstioRevision[]): IstioRevision | undefine
     return revisions.find(({ version }) => version === latest);
 }
 
-/** CRDs move forward only. */
+/** CRDs move forward only, and serve the newest istiod that is there. */
 function baseVersion(revisions: readonly IstioRevision[], live: LiveIstio): IstioVersion {
     const versions = [
         ...revisions.map(({ version }) => version),
-        ...live.crds
-            .map(({ chartVersion }) => parseIstioVersion(chartVersion ?? "", "base"))
-            .filter((one): one is IstioVersion => !isFault(one)),
+        ...crdVersions(live),
+        ...live.istiods
+            .map(({ version }) => parseIstioVersion(version ?? "", "istiod"))
+            .filter((one): one is IstioVersion => !isFault(one) && one.kind === "istio"),
     ];
     return latestIstio(versions) as IstioVersion;
+}
+
+/** Of the charts that the live CRDs came with, as far as they tell. */
+function crdVersions({ crds }: LiveIstio): IstioVersion[] {
+    return crds
+        .map(({ chartVersion }) => parseIstioVersion(chartVersion ?? "", "base"))
+        .filter((one): one is IstioVersion => !isFault(one));
 }
 
 /**
@@ -289,6 +303,28 @@ function sharedObjects(
         .filter(({ remove }) => !remove)
         .flatMap(({ revision }) => manifests.get(revision)?.shared ?? [])
         .filter((one) => !isService(one));
+}
+
+/** What the chart base brings too; CRDs of both would be declared twice. */
+function isOfBase({ kind, metadata }: KubeObject): boolean {
+    return (
+        kind === "CustomResourceDefinition" ||
+        (kind === "ServiceAccount" && metadata.name === "istio-reader-service-account")
+    );
+}
+
+/** What the chart gateway makes of a gateway; a name that is not there is passed over. */
+function chartGatewayNames({ name, namespace }: IstioGateway): ObjectName[] {
+    const rbac = "rbac.authorization.k8s.io/v1";
+    return [
+        { apiVersion: "apps/v1", kind: "Deployment", namespace, name },
+        { apiVersion: "v1", kind: "Service", namespace, name },
+        { apiVersion: "v1", kind: "ServiceAccount", namespace, name },
+        { apiVersion: rbac, kind: "Role", namespace, name },
+        { apiVersion: rbac, kind: "RoleBinding", namespace, name },
+        { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler", namespace, name },
+        { apiVersion: "policy/v1", kind: "PodDisruptionBudget", namespace, name },
+    ];
 }
 
 function isService({ kind, metadata }: KubeObject): boolean {
@@ -360,7 +396,7 @@ function findingsOf(
             ...gateFaults(waves),
             ...sharedNamespaceFaults(waves),
             ...namespaceFaults(config, live),
-            ...gatewayFaults(config, live),
+            ...gatewayFaults(config, live, stack),
             ...foreignFaults(config, live),
             ...renderedFaults(config, live, manifests),
             ...defaultFaults(config, live),
@@ -377,6 +413,7 @@ function findingsOf(
                 (text) => `warning: ${text}`,
             ),
             ...podLabelLines(config, live),
+            ...validatorLines(config, live, stack),
         ],
     };
 }
@@ -401,6 +438,7 @@ function ownershipFaults(config: IstioConfig, live: LiveIstio, stack: string): F
             next: "set istio.base.adopt: true to take over what all revisions share (CRDs, accounts, the default validator)",
         });
     }
+    faults.push(...(base.adopt ? [] : sharedFaults(config, live)));
     for (const { name } of revisions) {
         const found = live.istiods.find(({ revision }) => revision === name);
         if (found && found.stack !== stack) {
@@ -413,6 +451,27 @@ function ownershipFaults(config: IstioConfig, live: LiveIstio, stack: string): F
         }
     }
     return faults;
+}
+
+const DEFAULT_VALIDATOR = "istiod-default-validator";
+
+/** Tags and the default validator that somebody else made: they would be moved, and gone after the way back. */
+function sharedFaults({ tags, defaultRevision, foreign }: IstioConfig, live: LiveIstio): Fault[] {
+    const wanted = new Map([...tags].map(([tag]) => [`istio-revision-tag-${tag}`, `tag ${tag}`]));
+    if (defaultRevision !== undefined) {
+        wanted.set(DEFAULT_VALIDATOR, "the default validator");
+        if (!foreign.some(({ revision }) => revision === DEFAULT)) {
+            wanted.set(`istio-revision-tag-${DEFAULT}`, `tag ${DEFAULT}`);
+        }
+    }
+    return live.webhooks
+        .filter((one) => wanted.has(one.name) && one.stack === undefined)
+        .map(({ kind, name, revision }) => ({
+            subject: `${kind} ${name}`,
+            value: revision,
+            rule: `${wanted.get(name)} is in the cluster and was not made by this stack`,
+            next: `set istio.base.adopt: true to take it over; the way back is then to let it point to ${revision ?? "what it points to now"} again (named in istio.foreign), not to take the line out`,
+        }));
 }
 
 /** A revision whose version is edited is upgraded in place, under its running proxies. */
@@ -505,15 +564,51 @@ function gateFaults(waves: readonly Wave[]): Fault[] {
 }
 
 /** Gateways come last: what they lack is told before anything changes. */
-function gatewayFaults({ gateways, namespace }: IstioConfig, { users }: LiveIstio): Fault[] {
-    return gateways
-        .filter((one) => one.namespace !== namespace && !users.namespaces.has(one.namespace))
+function gatewayFaults(config: IstioConfig, live: LiveIstio, stack: string): Fault[] {
+    const { users } = live;
+    const missing = config.gateways
+        .filter((one) => one.namespace !== config.namespace && !users.namespaces.has(one.namespace))
         .map((one) => ({
             subject: `istio.gateways ${one.name}: namespace`,
             value: one.namespace,
             rule: "the cluster has no such namespace",
             next: `kubectl create namespace ${one.namespace}`,
         }));
+    const foreign = live.gateways
+        .filter((one) => one.stack !== stack && !config.base.adopt)
+        .map((one) => ({
+            subject: `istio.gateways ${one.name}`,
+            value: `Deployment ${one.namespace}/${one.name}`,
+            rule: "is in the cluster and was not made by this stack",
+            next: "set istio.base.adopt: true to take it over, or give the gateway another name",
+        }));
+    return [
+        ...missing,
+        ...foreign,
+        ...config.gateways.flatMap((one) => gatewayLabelFaults(one, config, users)),
+    ];
+}
+
+/** A namespace that the stack does not list goes before its pods too (istio/istio#42654). */
+function gatewayLabelFaults(
+    { name, namespace, choice, revision }: IstioGateway,
+    { target, tags, defaultRevision }: IstioConfig,
+    { namespaces }: LiveIstio["users"],
+): Fault[] {
+    const { "istio-injection": injection, "istio.io/rev": named } = namespaces.get(namespace) ?? {};
+    const label = injection === undefined ? named : injection === "enabled" ? DEFAULT : injection;
+    const served =
+        label === DEFAULT ? (defaultRevision ?? DEFAULT) : (tags.get(label ?? "") ?? label);
+    return target.has(namespace) || label === undefined || served === revision
+        ? []
+        : [
+              {
+                  subject: `istio.gateways ${name}: revision`,
+                  value: choice,
+                  rule: `namespace ${namespace} has the label ${injection === undefined ? `istio.io/rev=${named}` : `istio-injection=${injection}`}, which goes before what its pods choose`,
+                  next: `kubectl label namespace ${namespace} istio-injection- istio.io/rev-, or map it in istio.namespaces to the same revision`,
+              },
+          ];
 }
 
 function namespaceFaults({ target }: IstioConfig, { users }: LiveIstio): Fault[] {
@@ -585,6 +680,7 @@ function renderedFaults(config: IstioConfig, live: LiveIstio, manifests: Manifes
         ...(asm && !live.clusterAdmin ? [permission] : []),
         ...(rendered.length > 0 ? foreignManifestFaults(config, live) : []),
         ...removalFaults(config, latestOf(rendered), live),
+        ...renderedCrdFaults(config, latestOf(rendered), live, manifests),
         ...config.gateways.flatMap(({ name, namespace, revision }, index): Fault[] => {
             const split = manifests.get(revision);
             const has = split?.gateways.some(
@@ -602,6 +698,43 @@ function renderedFaults(config: IstioConfig, live: LiveIstio, manifests: Manifes
                 : [];
         }),
     ];
+}
+
+/** CRDs move forward only, also those of manifests; and beside a chart they are the chart's, which has to be as new. */
+function renderedCrdFaults(
+    { revisions }: IstioConfig,
+    newest: IstioRevision | undefined,
+    live: LiveIstio,
+    manifests: Manifests,
+): Fault[] {
+    if (!newest || manifests.get(newest.name)?.crds.length === 0) {
+        return [];
+    }
+    const subject = `istio.revisions ${newest.name}: manifests`;
+    const fromCharts = latestOf(revisions.filter((one) => one.manifests === undefined));
+    if (fromCharts) {
+        return compareIstio(newest.version, fromCharts.version) > 0
+            ? [
+                  {
+                      subject,
+                      value: newest.version.text,
+                      rule: `is newer than what the chart base brings (${fromCharts.version.text}), and CRDs come from one of them`,
+                      next: "install the newest revision from the charts too, or render the others as well",
+                  },
+              ]
+            : [];
+    }
+    const installed = latestIstio(crdVersions(live));
+    return installed && compareIstio(installed, newest.version) > 0
+        ? [
+              {
+                  subject,
+                  value: newest.version.text,
+                  rule: `its CRDs are older than the live ones (${installed.text}), which move forward only`,
+                  next: "take the CustomResourceDefinitions out of the manifests: the live ones stay as they are",
+              },
+          ]
+        : [];
 }
 
 /** What is upgraded in place goes back with the manifests of before only: they are asked for before the way forward. */
@@ -781,6 +914,18 @@ function namespaceLines(config: IstioConfig, { users, injection }: LiveIstio): s
         });
 }
 
+/** Without a default revision nobody checks objects that name none. */
+function validatorLines(config: IstioConfig, live: LiveIstio, stack: string): string[] {
+    const goes =
+        config.defaultRevision === undefined &&
+        live.webhooks.some((one) => one.name === DEFAULT_VALIDATOR && one.stack === stack);
+    return goes
+        ? [
+              "warning: the default validator goes: Istio's objects without a revision's label are then written unchecked; istio.defaultRevision keeps it",
+          ]
+        : [];
+}
+
 /** A gateway of rendered manifests is not brought up beside the old one. */
 function gatewayLines({ gateways }: IstioConfig, live: LiveIstio, manifests: Manifests): string[] {
     return gateways.map(({ name, namespace, revision }) => {
@@ -815,27 +960,31 @@ function podLabelLines(config: IstioConfig, live: LiveIstio): string[] {
         return labels["istio.io/rev"] !== undefined || labels["istio-injection"] !== undefined;
     };
     const newest = latestOf(config.revisions)?.name;
-    const lines = pods.flatMap(({ namespace, name, asked, running, gateway }) => {
-        // The namespace's own choice goes before its pods'.
-        const moves = config.target.has(namespace) || isLabelled(namespace);
-        if (asked === undefined || gateway || moves || asked === newest) {
-            return [];
-        }
-        const version = parseIstioVersion(versionText(running ?? "", config, live), "running");
-        // 1.6 to 1.10 write the label themselves.
-        if (asked === running && !isFault(version) && !isFrom(version, "1.11")) {
-            return [];
-        }
-        const tagged = config.tags.get(asked);
-        if (tagged !== undefined && tagged === running) {
-            return [];
-        }
-        const next =
-            tagged === undefined
-                ? "edit the template of its workload to move it"
-                : "no wave restarts it; restart its workload once the tag has moved";
-        return [`pod ${namespace}/${name} chooses ${asked} by its own label istio.io/rev: ${next}`];
-    });
+    const lines = pods.flatMap(
+        ({ namespace, name, asked: named, asksDefault, running, gateway }) => {
+            const asked = asksDefault ? DEFAULT : named;
+            // The namespace's own choice goes before its pods'.
+            const moves = config.target.has(namespace) || isLabelled(namespace);
+            if (asked === undefined || gateway || moves || asked === newest) {
+                return [];
+            }
+            const version = parseIstioVersion(versionText(running ?? "", config, live), "running");
+            // 1.6 to 1.10 write the label themselves.
+            if (asked === running && !isFault(version) && !isFrom(version, "1.11")) {
+                return [];
+            }
+            const tagged = asked === DEFAULT ? config.defaultRevision : config.tags.get(asked);
+            if (tagged !== undefined && tagged === running) {
+                return [];
+            }
+            const next =
+                tagged === undefined
+                    ? "edit the template of its workload to move it"
+                    : "no wave restarts it; restart its workload once the tag has moved";
+            const label = asksDefault ? "sidecar.istio.io/inject=true" : "istio.io/rev";
+            return [`pod ${namespace}/${name} chooses ${asked} by its own label ${label}: ${next}`];
+        },
+    );
     const more = lines.length - MOST_PODS;
     return [
         ...lines.slice(0, MOST_PODS),

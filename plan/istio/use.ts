@@ -16,11 +16,15 @@ export interface IstioUser {
     readonly running: string | undefined;
     /** Its own label istio.io/rev, a revision or a tag. */
     readonly asked: string | undefined;
+    /** It asks for a sidecar of the default revision: sidecar.istio.io/inject=true, and names none. */
+    readonly asksDefault: boolean;
     readonly gateway: boolean;
 }
 
 /** The revision of a pod that does not tell it: it may be any. */
 export const UNKNOWN = "unknown";
+
+const DEFAULT = "default";
 
 /** One reason to keep a revision or a tag: `namespace shop (istio.io/rev=stable)`. */
 export type Use = string;
@@ -34,26 +38,44 @@ const NAMED = 3;
  * stands for the install without a revision name, which istio-injection=enabled chooses unless a tag `default` does.
  */
 export function usesOfRevision(revision: string, users: IstioUsers): readonly Use[] {
-    const tags = tagsOf(users.injectors).filter((one) => one.revision === revision);
-    const names = new Set([revision]);
+    const tags = tagsOf(users.injectors).filter(
+        // istioctl makes a tag `default` of the install without a revision name, which goes with it.
+        (one) => one.revision === revision && one.tag !== revision,
+    );
+    const byInjection = choosesByInjection(revision, users);
     return [
         ...tags.map(({ tag }) => `tag ${tag}`),
-        ...labelled(names, users, choosesByInjection(revision, users)),
+        ...labelled(new Set([revision]), users, byInjection),
         ...podsUsing(
             users,
-            ({ running, asked }) =>
-                running === revision || running === UNKNOWN || asked === revision,
+            (pod) =>
+                pod.running === revision ||
+                pod.running === UNKNOWN ||
+                pod.asked === revision ||
+                (byInjection && choosesDefault(pod, users)),
         ),
     ];
 }
 
 /** What is bound to a tag by label. A tag `default` serves istio-injection=enabled. */
 export function usesOfTag(tag: string, users: IstioUsers): readonly Use[] {
-    const names = new Set([tag]);
+    const byInjection = tag === DEFAULT;
     return [
-        ...labelled(names, users, tag === "default"),
-        ...podsUsing(users, ({ asked }) => asked === tag),
+        ...labelled(new Set([tag]), users, byInjection),
+        ...podsUsing(
+            users,
+            (pod) => pod.asked === tag || (byInjection && choosesDefault(pod, users)),
+        ),
     ];
+}
+
+/** A label of its namespace goes before the pod's own. */
+function choosesDefault(
+    { namespace, asksDefault }: IstioUser,
+    { namespaces }: IstioUsers,
+): boolean {
+    const labels = namespaces.get(namespace) ?? {};
+    return asksDefault && labels[INJECTION] === undefined && labels[REV] === undefined;
 }
 
 function labelled(names: ReadonlySet<string>, { namespaces }: IstioUsers, byInjection: boolean) {
@@ -70,12 +92,12 @@ function labelled(names: ReadonlySet<string>, { namespaces }: IstioUsers, byInje
     return uses;
 }
 
-/** Whether istio-injection=enabled alone leads to this revision: a tag `default` counts as a tag. */
+/** Whether istio-injection=enabled alone leads to this revision: another's tag `default` counts as a tag. */
 function choosesByInjection(revision: string, { injectors }: IstioUsers): boolean {
     const enabled = { [INJECTION]: "enabled" };
     return injectors.some(
         (one) =>
-            one.tag === undefined &&
+            (one.tag === undefined || one.tag === revision) &&
             one.revision === revision &&
             selectsNamespace(one.namespaceSelector, enabled) &&
             !selectsNamespace(one.namespaceSelector, {}),

@@ -8,6 +8,6 @@ import { labelsInput } from "./input";
 runProgram(async () => {
     const { cluster, name, choice } = await readInput(labelsInput);
     const changed = await bindNamespace(await connect(cluster), name, choice);
-    process.stderr.write(`${changed}\n`);
+    process.stderr.write(`${changed ?? `namespace ${name}: unchanged`}\n`);
     process.stdout.write(choice);
 });

@@ -13,6 +13,8 @@ import { removeInput } from "./input";
 import { refuseLeftovers } from "./leftovers";
 import { refuseWhileUsed } from "./unused";
 
+const ADMISSION = "admissionregistration.k8s.io/v1";
+
 runProgram(async () => {
     const { cluster, namespace, revision } = await readInput(removeInput);
     const connection = await connect(cluster);
@@ -24,7 +26,12 @@ runProgram(async () => {
     if (istiod) {
         await refuseWhileUsed(connection, "revision", revision, 0);
         const version = parseIstioVersion(imageTagOf(istiod) ?? "", revision);
-        await removeOwn(connection, revision, namespace, isFault(version) ? "1.0" : version.minor);
+        await removeOwn(
+            connection,
+            revision,
+            namespace,
+            isFault(version) ? undefined : version.minor,
+        );
     } else {
         process.stderr.write(`revision ${revision} is gone already\n`);
     }
@@ -36,9 +43,10 @@ async function removeOwn(
     connection: Connection,
     revision: string,
     namespace: string,
-    minor: string,
+    minor: string | undefined,
 ): Promise<void> {
-    const webhooks = (await readWebhooks(connection)).map(({ kind, name, services }) => ({
+    const live = await readWebhooks(connection);
+    const webhooks = live.map(({ kind, name, services }) => ({
         kind,
         name,
         services: services.map((one) => {
@@ -46,9 +54,12 @@ async function removeOwn(
             return { namespace: place, name: service };
         }),
     }));
-    const names = [...unreferred(ownNames(revision, namespace, minor), webhooks)].sort(
-        (a, b) => turnOf(a) - turnOf(b),
-    );
+    // Another's tag would have been a use; what is left is the tag `default` that istioctl makes of it.
+    const tags = live
+        .filter((one) => one.tagged && one.revision === revision)
+        .map(({ kind, name }) => ({ apiVersion: ADMISSION, kind, name }));
+    const own = [...ownNames(revision, namespace, minor), ...tags];
+    const names = [...unreferred(own, webhooks)].sort((a, b) => turnOf(a) - turnOf(b));
     let removed = 0;
     for (const name of names) {
         removed += (await remove(connection, name)) ? 1 : 0;

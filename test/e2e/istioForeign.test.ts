@@ -5,6 +5,7 @@ import {
     applyAs,
     existing,
     ownObjects,
+    ownTag,
     sharedObjects,
     writeIstioObject,
 } from "./support/foreignIstio";
@@ -48,7 +49,7 @@ describe("from an install of istioctl without a revision name", () => {
             { rollout: { timeout: "30s", soak: "0s" } },
         );
         await journey.connection.core.createNamespace({ body: { metadata: { name: NS } } });
-        await applyAs("istioctl", journey.connection, [...shared, ...own]);
+        await applyAs("istioctl", journey.connection, [...shared, ...own, ownTag()]);
         await createWorkloads(journey, ["shop", "bank"]);
     });
     afterAll(async () => {
@@ -68,6 +69,14 @@ describe("from an install of istioctl without a revision name", () => {
             name: "istiod-default-validator",
         });
         return found.webhooks?.map(({ clientConfig }) => clientConfig.service?.name);
+    };
+
+    const tagged = async () => {
+        const api = journey.connection.kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+        const { metadata } = await api.readMutatingWebhookConfiguration({
+            name: "istio-revision-tag-default",
+        });
+        return metadata?.labels?.["istio.io/rev"];
     };
 
     it("step 1: is refused as long as the stack does not ask for it, and nothing changes", async () => {
@@ -95,6 +104,7 @@ describe("from an install of istioctl without a revision name", () => {
         });
         expect(await journey.webhooks()).toContain(`istio-sidecar-injector-${NEW_REVISION}`);
         expect(await validated()).toEqual(["istiod"]);
+        expect(await tagged()).toBe("default");
         await journey.expectNoChanges();
     });
 
@@ -145,6 +155,7 @@ describe("from an install of istioctl without a revision name", () => {
         expect(await journey.sidecars()).toEqual({ "bank/web": NEW_PROXY, "shop/web": NEW_PROXY });
         expect(await existing(journey.connection, own)).toEqual([]);
         expect(await existing(journey.connection, shared)).toEqual(names(shared));
+        expect(await tagged()).toBe(NEW_REVISION);
         await journey.connection.core.readNamespacedSecret({
             namespace: NS,
             name: "istio-ca-secret",

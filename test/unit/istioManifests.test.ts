@@ -78,6 +78,8 @@ describe("rendered manifests are split by what happens to them when their revisi
         ["v1 ServiceAccount istio-reader-service-account", {}, "shared"],
         ["v1 Service promsd", {}, "shared"],
         ["apps/v1 DaemonSet istio-cni-node", rev, "shared"],
+        ["rbac.authorization.k8s.io/v1 ClusterRole istio-cni-repair-role", rev, "shared"],
+        ["rbac.authorization.k8s.io/v1 ClusterRoleBinding istio-cni-ambient", rev, "shared"],
         ["apps/v1 Deployment istio-ingressgateway", rev, "gateways"],
         ["v1 ServiceAccount istio-ingressgateway-service-account", {}, "gateways"],
         ["rbac.authorization.k8s.io/v1 Role istio-egressgateway-sds", {}, "gateways"],

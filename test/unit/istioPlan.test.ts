@@ -55,6 +55,16 @@ const foreignOf = (revision: string, version: string): LiveIstiod => ({
     ...istiodOf(revision, version),
     stack: undefined,
 });
+const webhooksOf = (name: string, stack: string | undefined): LiveIstio["webhooks"][number] => ({
+    kind: "MutatingWebhookConfiguration",
+    name,
+    revision: "theirs",
+    stack,
+    caBundle: undefined,
+    complete: true,
+    tagged: true,
+    services: [],
+});
 const injecting = (...injectors: ReturnType<typeof injectorOf>[]) => ({
     injection: { injectors, proxies: new Map<string, string>() },
 });
@@ -199,6 +209,24 @@ describe("charts and values", () => {
         ["a label that is no version", ["main"], "1.27.1"],
     ])("CRDs never move back: %s", (_, live, expected) => {
         expect(planOf({ live: { crds: live.map(crd) } }).base).toBe(expected);
+    });
+
+    it("and serve the newest istiod that is there, unless it is of another maker", () => {
+        const base = (version: string) =>
+            planOf({ live: { istiods: [foreignOf("theirs", version)] } }).base;
+        expect(base("1.28.1")).toBe("1.28.1");
+        expect(base("1.28.1-asm.3")).toBe("1.27.1");
+    });
+
+    it("CRDs of manifests are left to the chart beside them", () => {
+        const shared = [objectOf("ServiceAccount", "istio-reader-service-account")];
+        const crds = [objectOf("CustomResourceDefinition", "of the manifests")];
+        const section = {
+            revisions: [...SECTION.revisions, { version: "1.26.9", manifests: "dir" }],
+        };
+        const kept = objectOf("ClusterRole", "kept");
+        const manifests = new Map([["1-26-9", split({ crds, shared: [...shared, kept] })]]);
+        expect(planOf({ section, manifests }).shared).toEqual([kept]);
     });
 
     it("each chart once, by version, and none for rendered manifests", () => {
@@ -369,6 +397,92 @@ describe("what is refused before anything changes", () => {
                 },
                 live: { users: { namespaces: new Map(), injectors: [], pods: [] } },
             },
+        ],
+        [
+            "a gateway whose namespace has a label that goes before its pods'",
+            {
+                section: { gateways: [{ name: "edge", namespace: "shop", revision: "1-27-1" }] },
+                labels: { shop: { "istio-injection": "enabled" } },
+            },
+            "istio.gateways edge: revision = 1-27-1: namespace shop has the label istio-injection=enabled, which goes before what its pods choose",
+        ],
+        [
+            "not where the label leads to the same revision",
+            {
+                section: {
+                    tags: { stable: "1-27-1" },
+                    gateways: [{ name: "edge", namespace: "shop", revision: "1-27-1" }],
+                },
+                labels: { shop: { "istio.io/rev": "stable" } },
+            },
+        ],
+        [
+            "a gateway that somebody else made",
+            {
+                section: {
+                    gateways: [{ name: "edge", namespace: "istio-system", revision: "1-27-1" }],
+                },
+                live: { gateways: [{ namespace: "istio-system", name: "edge", stack: undefined }] },
+            },
+            "istio.gateways edge = Deployment istio-system/edge: is in the cluster and was not made by this stack",
+        ],
+        [
+            "not where adopting is asked for",
+            {
+                section: {
+                    base: { adopt: true },
+                    gateways: [{ name: "edge", namespace: "istio-system", revision: "1-27-1" }],
+                },
+                live: { gateways: [{ namespace: "istio-system", name: "edge", stack: undefined }] },
+            },
+        ],
+        [
+            "a tag that somebody else made",
+            {
+                section: { tags: { stable: "1-27-1" } },
+                live: { webhooks: [webhooksOf("istio-revision-tag-stable", undefined)] },
+            },
+            "MutatingWebhookConfiguration istio-revision-tag-stable = theirs: tag stable is in the cluster and was not made by this stack",
+        ],
+        [
+            "the default validator of somebody else",
+            {
+                section: { defaultRevision: "1-27-1" },
+                live: { webhooks: [webhooksOf("istiod-default-validator", undefined)] },
+            },
+            "MutatingWebhookConfiguration istiod-default-validator = theirs: the default validator is in the cluster and was not made by this stack",
+        ],
+        [
+            "not the stack's own tags",
+            {
+                section: { tags: { stable: "1-27-1" } },
+                live: { webhooks: [webhooksOf("istio-revision-tag-stable", STACK)] },
+            },
+        ],
+        [
+            "rendered CRDs older than the live ones",
+            {
+                section: { revisions: [{ version: "1.26.9", manifests: "dir" }] },
+                live: {
+                    crds: [{ name: "a", chartVersion: "1.27.1", stack: STACK }],
+                },
+                manifests: new Map([
+                    ["1-26-9", split({ crds: [objectOf("CustomResourceDefinition", "a")] })],
+                ]),
+            },
+            "istio.revisions 1-26-9: manifests = 1.26.9: its CRDs are older than the live ones (1.27.1), which move forward only",
+        ],
+        [
+            "rendered manifests newer than the chart beside them",
+            {
+                section: {
+                    revisions: [{ version: "1.26.4" }, { version: "1.27.1", manifests: "dir" }],
+                },
+                manifests: new Map([
+                    ["1-27-1", split({ crds: [objectOf("CustomResourceDefinition", "a")] })],
+                ]),
+            },
+            "istio.revisions 1-27-1: manifests = 1.27.1: is newer than what the chart base brings (1.26.4), and CRDs come from one of them",
         ],
         [
             "a namespace with both labels",

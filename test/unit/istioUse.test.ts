@@ -84,6 +84,31 @@ describe("a control plane that somebody still uses is not taken away", () => {
             expected: [],
         },
         {
+            name: "not the tag default that istioctl makes of it, which goes with it",
+            of: "default",
+            namespaces: { bank: rev("1-27-1") },
+            injectors: [switchedOff, injectorOf("default", "default")],
+            expected: [],
+        },
+        {
+            name: "but the namespaces that choose it by that tag",
+            of: "default",
+            namespaces: { shop: enabled },
+            injectors: [switchedOff, injectorOf("default", "default")],
+            expected: ["namespace shop (istio-injection=enabled)"],
+        },
+        {
+            name: "pods that ask for the default by their own label, where no namespace's goes before it",
+            of: "default",
+            namespaces: { plain: {}, shop: rev("1-27-1") },
+            injectors: [injectorOf("default")],
+            pods: [
+                userOf({ namespace: "plain", running: undefined, asksDefault: true }),
+                userOf({ running: undefined, asksDefault: true }),
+            ],
+            expected: ["pod plain/web-1"],
+        },
+        {
             name: "the tag default, and not each of its namespaces",
             of: "1-27-1",
             namespaces: { shop: enabled },
@@ -186,6 +211,12 @@ describe("a tag that somebody still chooses is not taken away", () => {
             ],
         },
     ];
+    it("default by pods that ask for a sidecar and name none", () => {
+        const gateway = userOf({ running: "1-27-1", gateway: true, asksDefault: true });
+        const given = { name: "", of: "default", pods: [gateway], expected: [] };
+        expect(usesOfTag("default", users(given))).toEqual(["gateway pod shop/web-1"]);
+        expect(usesOfTag("stable", users(given))).toEqual([]);
+    });
     it.each(cases)("$name", (given) => {
         expect(usesOfTag(given.of, users(given))).toEqual(given.expected);
     });
@@ -233,6 +264,16 @@ describe("pods that are looked at", () => {
             "with a wish and no sidecar",
             made("Running", { labels: { "istio.io/rev": "stable" } }, { containers: [] }),
             [userOf({ running: undefined, asked: "stable" })],
+        ],
+        [
+            "that asks for a sidecar and names none",
+            made("Running", { labels: { "sidecar.istio.io/inject": "true" } }, { containers: [] }),
+            [userOf({ running: undefined, asksDefault: true })],
+        ],
+        [
+            "of ambient's ztunnel, which is no sidecar",
+            made("Running", { labels: { app: "ztunnel" }, annotations: {} }),
+            [],
         ],
         ["without either", made("Running", {}, { containers: [] }), []],
         [

@@ -151,7 +151,12 @@ export function ownObjects(): KubeObject[] {
                 ...OWNED,
                 app: "sidecar-injector",
             }),
-            webhooks: injection(),
+            // Switched off: the tag default injects, which is made beside it (from 1.10 on).
+            webhooks: injection().map((one) => ({
+                ...one,
+                namespaceSelector: { matchLabels: DEACTIVATED },
+                objectSelector: { matchLabels: DEACTIVATED },
+            })),
         },
         {
             ...cluster(ADMISSION, "ValidatingWebhookConfiguration", `istio-validator-${NS}`, OWNED),
@@ -164,6 +169,16 @@ export function ownObjects(): KubeObject[] {
     ];
 }
 
+/** The tag that istioctl makes of such an install. */
+export function ownTag(): KubeObject {
+    const labels = { ...OWNED, "istio.io/tag": "default", app: "sidecar-injector" };
+    return {
+        ...cluster(ADMISSION, "MutatingWebhookConfiguration", "istio-revision-tag-default", labels),
+        webhooks: injection(),
+    };
+}
+
+const DEACTIVATED = { "istio.io/deactivated": "never-match" };
 const OWNED = { "istio.io/rev": "default", "operator.istio.io/component": "Pilot" };
 const REV = "istio.io/rev";
 const INJECTION = "istio-injection";

@@ -34,6 +34,7 @@ export const userOf = (fields: Partial<IstioUser> = {}): IstioUser => ({
     name: "web-1",
     running: "1-26-4",
     asked: undefined,
+    asksDefault: false,
     gateway: false,
     ...fields,
 });
@@ -43,6 +44,7 @@ export const liveOf = (fields: Partial<LiveIstio> = {}): LiveIstio => ({
     istiods: [],
     injection: { injectors: [], proxies: new Map() },
     webhooks: [],
+    gateways: [],
     crds: [],
     namespaceStack: undefined,
     namespaceExists: false,
