@@ -35,7 +35,7 @@ runProgram(async () => {
     };
     const { report } = await inTurn(
         () => runWave(input, connection, toLog(say), stop.signal),
-        milliseconds(settings.timeout as Duration),
+        milliseconds(settings.timeout),
         say,
     );
     say(summaryLine(report));
