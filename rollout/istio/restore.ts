@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../cluster/connection";
 import { restoreNamespace } from "../../cluster/istio/labels";
 import { toLog } from "../events";
-import { milliseconds, type Duration } from "../../plan/durations";
+import { milliseconds } from "../../plan/durations";
 import { readInput, type WaveInput } from "../input";
 import { LeaseHeldError } from "../lease";
 import { failureLines, summaryLine } from "../report";

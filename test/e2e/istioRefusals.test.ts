@@ -23,7 +23,7 @@ describe("one update for all, and what holds a revision", () => {
     beforeAll(async () => {
         journey = await startIstioJourney(
             "istio-refusals",
-            { shop: {}, apart: {} },
+            { shop: {}, apart: {}, third: {} },
             {
                 revisions: [{ version: OLD }],
                 tags: { stable: OLD_REVISION },
@@ -167,11 +167,30 @@ describe("one update for all, and what holds a revision", () => {
         await journey.expectNoChanges();
     });
 
-    it("a namespace that leaves the stack file gets its labels and its sidecars of before back", async () => {
+    it("a label that was changed behind the stack is put right by the next wave of its namespace", async () => {
+        await createWorkloads(journey, ["apart", "third"]);
+        await label("shop", null);
+        await journey.edit({
+            namespaces: { shop: OLD_REVISION, apart: OLD_REVISION, third: OLD_REVISION },
+        });
+        const { output } = await journey.up();
+        expect(output).toContain(`namespace shop: no label -> istio.io/rev=${OLD_REVISION}`);
+        expect(await journey.sidecars()).toEqual({
+            "apart/web": OLD_PROXY,
+            "shop/web": OLD_PROXY,
+            "third/web": OLD_PROXY,
+        });
+    });
+
+    it("namespaces that leave the stack file get their labels and sidecars of before back, one after the other", async () => {
         await journey.edit({ namespaces: {} });
         await journey.up();
         expect(await journey.labels("shop")).toEqual({});
-        expect(await journey.sidecars()).toEqual({ "shop/web": "no sidecar" });
+        expect(await journey.sidecars()).toEqual({
+            "apart/web": "no sidecar",
+            "shop/web": "no sidecar",
+            "third/web": "no sidecar",
+        });
         await journey.expectNoChanges();
     });
 
