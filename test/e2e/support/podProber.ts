@@ -113,7 +113,9 @@ export class PodProber {
         this.endedAt ??= performance.now();
         await this.loop;
         await Promise.all(this.pending);
-        await Promise.all([...this.counts.keys()].map((namespace) => this.sweep(namespace)));
+        for (const namespace of this.counts.keys()) {
+            while ((await this.sweep(namespace)) > 0);
+        }
         [...this.apis.values(), this.remover].forEach((api) => api.close());
         return this.results;
     }
@@ -131,10 +133,16 @@ export class PodProber {
         }
     }
 
-    private async sweep(namespace: string): Promise<void> {
-        await this.remover.send("DELETE", podsOf(namespace), {
-            query: { labelSelector: `${proberLabel}=${this.id}`, gracePeriodSeconds: "0" },
-        });
+    /** @returns how many went: a slow server is not to be silent for long */
+    private async sweep(namespace: string): Promise<number> {
+        const { items } = (await this.remover.send("DELETE", podsOf(namespace), {
+            query: {
+                labelSelector: `${proberLabel}=${this.id}`,
+                gracePeriodSeconds: "0",
+                limit: "100",
+            },
+        })) as unknown as { items: readonly unknown[] };
+        return items.length;
     }
 
     /** What is known so far. */
