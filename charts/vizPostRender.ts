@@ -1,45 +1,11 @@
 #!/usr/bin/env -S node --import tsx
-// Helm's post-renderer for viz: manifests on stdin, manifests on stdout.
-//
-// A viz that is taken over at the version that runs goes on with the certificates that it has. They move out of the
-// chart, and with them the checksum in the pod templates moves, which would restart tap for nothing. Helm hands a
-// post-renderer no argument, so the checksums to keep stand in an annotation of all pods, which is taken away here.
+// Helm's post-renderer for viz: manifests on stdin, manifests on stdout. Helm hands it no argument.
 import { text } from "node:stream/consumers";
-import { isMap, parseAllDocuments } from "yaml";
-import { CHECKSUMS_ANNOTATION } from "../plan/adoption";
+import { keepChecksums } from "./keepChecksums";
 
-const ANNOTATIONS = ["spec", "template", "metadata", "annotations"];
-
-/** Scalars are read as text only (the failsafe schema), see charts/postRender.ts. */
-export function keepChecksums(stream: string): string {
-    if (!stream.includes(CHECKSUMS_ANNOTATION)) {
-        return stream;
-    }
-    return parseAllDocuments(stream, { schema: "failsafe", uniqueKeys: false })
-        .filter((one) => isMap(one.contents))
-        .map((manifest) => {
-            const kept = manifest.getIn([...ANNOTATIONS, CHECKSUMS_ANNOTATION]);
-            if (typeof kept === "string") {
-                const checksums = JSON.parse(kept) as Record<string, string>;
-                const checksum = checksums[manifest.getIn(["metadata", "name"]) as string];
-                manifest.deleteIn([...ANNOTATIONS, CHECKSUMS_ANNOTATION]);
-                if (checksum !== undefined) {
-                    manifest.setIn([...ANNOTATIONS, "checksum/config"], checksum);
-                }
-            }
-            return manifest.toString({ lineWidth: 0 });
-        })
-        .map((one) => (one.startsWith("---") ? one : `---\n${one}`))
-        .join("");
-}
-
-async function main(): Promise<void> {
-    process.stdout.write(keepChecksums(await text(process.stdin)));
-}
-
-if (require.main === module) {
-    main().catch((error: unknown) => {
+text(process.stdin)
+    .then((stream) => process.stdout.write(keepChecksums(stream)))
+    .catch((error: unknown) => {
         process.stderr.write(`${(error as Error).message}\n`);
         process.exitCode = 1;
     });
-}

@@ -1,3 +1,4 @@
+import type { V1ObjectMeta } from "@kubernetes/client-node";
 import { ApiError, type KubeApi } from "./api";
 import type { ObjectReference } from "./rawApi";
 
@@ -54,8 +55,11 @@ export const POLICY_KINDS: readonly MeshKind[] = [
     ...kindsOf("linkerd.io/v1alpha2", { ServiceProfile: "serviceprofiles" }),
 ];
 
-/** Name and labels of an object that was listed. */
+/** What is kept of an object that was listed. */
 export interface MeshObject extends ObjectReference {
+    /** Field managers, but those of its status. */
+    readonly managers: readonly string[];
+    readonly annotations: Readonly<Record<string, string>>;
     readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -72,17 +76,23 @@ export async function listLabelled(
         kinds.map(async ({ apiVersion, kind, resource }) => {
             const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
             const slim = (item: Readonly<Record<string, unknown>>): MeshObject | undefined => {
-                const { name, namespace, labels, ownerReferences } = item["metadata"] as {
-                    name: string;
-                    namespace?: string;
-                    labels?: Record<string, string>;
-                    ownerReferences?: unknown;
-                };
-                if (ownerReferences) {
+                const { name, namespace, labels, annotations, managedFields, ownerReferences } =
+                    item["metadata"] as V1ObjectMeta;
+                if (ownerReferences || name === undefined) {
                     return undefined;
                 }
+                const managers = (managedFields ?? [])
+                    .filter(({ subresource }) => subresource === undefined)
+                    .map(({ manager }) => manager ?? "unknown");
                 const metadata = namespace ? { name, namespace } : { name };
-                return { apiVersion, kind, metadata, labels: labels ?? {} };
+                return {
+                    apiVersion,
+                    kind,
+                    metadata,
+                    managers: [...new Set(managers)].sort(),
+                    labels: labels ?? {},
+                    annotations: annotations ?? {},
+                };
             };
             try {
                 const { items } = await api.list(`${base}/${resource}`, slim, { labelSelector });
@@ -96,6 +106,11 @@ export async function listLabelled(
         }),
     );
     return lists.flat();
+}
+
+/** Every object of viz, wherever it lies. */
+export function listViz(api: KubeApi): Promise<MeshObject[]> {
+    return listLabelled(api, [...CHART_KINDS, ...POLICY_KINDS], "linkerd.io/extension=viz");
 }
 
 /** `Deployment linkerd/linkerd-identity`, `ClusterRole linkerd-heartbeat`. */

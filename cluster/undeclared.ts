@@ -10,7 +10,7 @@ import {
 /** Label key of everything that an installer of the control plane made. */
 const LABEL = "linkerd.io/control-plane-ns";
 
-/** Kept whatever happens: what the CLI was asked for, which is the only record of the user's settings. */
+/** What the CLI was asked for: its own memory, which a return to the CLI needs. */
 const KEPT = new Set(["Secret linkerd/linkerd-config-overrides"]);
 
 /**
@@ -24,8 +24,13 @@ export async function findUndeclared(
     const labelled = await listLabelled(api, [...CHART_KINDS, ...POLICY_KINDS], LABEL);
     return labelled.filter((one) => {
         const name = nameOfObject(one);
-        return !declared.has(name) && !KEPT.has(name) && !isInjected(one);
+        return !declared.has(name) && !KEPT.has(name) && !isInjected(one) && !isStacks(one);
     });
+}
+
+/** What the stack declared before is deleted by the engine. */
+function isStacks({ annotations }: MeshObject): boolean {
+    return annotations["pulumi.com/patchFieldManager"] !== undefined;
 }
 
 /** The injector labels pods, and with Jobs and the like users copy that label. */

@@ -33,6 +33,8 @@ export interface Adoption {
     readonly checksums: Readonly<Record<string, string>>;
     /** Whether the live Helm release of viz is imported. */
     readonly importViz: boolean;
+    /** Whether viz is taken over object by object, into a new Helm release. */
+    readonly markViz: boolean;
     readonly lines: readonly string[];
 }
 
@@ -104,6 +106,11 @@ export function planAdoption(
         base,
         checksums: runs(live.linkerdVersion, config) ? checksumsOf(installation.controlPlane) : {},
         importViz: config.adopt && config.viz.enabled && installation.release !== undefined,
+        markViz:
+            config.adopt &&
+            config.viz.enabled &&
+            installation.release === undefined &&
+            installation.viz.length > 0,
         lines: linesOf(config, live, taken, unknown),
     };
 }

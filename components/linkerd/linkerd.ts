@@ -11,6 +11,7 @@ import { collectDeclared } from "../declared";
 import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
+import { pruneUndeclared, tellTakenOver } from "./undeclared";
 import { LinkerdViz } from "./viz";
 
 export interface LinkerdDeclaration {
@@ -78,12 +79,22 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
               { provider, dependsOn: controlPlane },
           )
         : undefined;
+    const rendered = { declared, by: [crds.chart, controlPlane.chart] };
+    tellTakenOver(connection, rendered, {
+        adopt: config.adopt,
+        prune: config.prune,
+        markViz: plan.adoption.markViz,
+    });
+    const installed = [crds, controlPlane, ...(viz ? [viz] : [])];
+    const pruned = config.prune
+        ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]
+        : [];
     const dataPlane = new DataPlaneRollout("data-plane", {
         rollout,
         target: () => ({ target, triggers }),
         cluster: address,
         baseline,
-        after: [crds, controlPlane, ...(viz ? [viz] : [])],
+        after: [...installed, ...pruned],
     });
     const { reports, parsed } = reportsOf(dataPlane);
     return {

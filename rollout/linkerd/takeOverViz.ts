@@ -1,7 +1,7 @@
 // A viz that the linkerd CLI installed becomes a Helm release: Helm takes over what carries its marks of ownership.
 import { ApiError, KubeApi } from "../../cluster/api";
 import { connect } from "../../cluster/connection";
-import { CHART_KINDS, listLabelled, nameOfObject, POLICY_KINDS } from "../../cluster/meshObjects";
+import { listViz, nameOfObject } from "../../cluster/meshObjects";
 import { readInput, takeOverInput } from "../input";
 import { runProgram } from "../program";
 
@@ -26,12 +26,7 @@ runProgram(async () => {
         labelSelector: `owner=helm,name=${RELEASE}`,
     });
     if (releases.items.length === 0) {
-        const objects = await listLabelled(
-            api,
-            [...CHART_KINDS, ...POLICY_KINDS],
-            "linkerd.io/extension=viz",
-        );
-        for (const object of objects) {
+        for (const object of await listViz(api)) {
             const { apiVersion, kind, metadata } = object;
             await connection.objects
                 .patch(

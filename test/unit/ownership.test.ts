@@ -51,11 +51,11 @@ const foreignCrds = (value: string) => ({
 
 describe("an installation that is not this stack's is never touched", () => {
     const issuer = {
-    certificate: "",
-    key: "",
-    scheme: "kubernetes.io/tls",
-    trustAnchors: "",
-} as const;
+        certificate: "",
+        key: "",
+        scheme: "kubernetes.io/tls",
+        trustAnchors: "",
+    } as const;
     const mine = [owned("linkerd", STACK), owned("linkerd-viz", STACK)];
     const cases: { name: string; live: Partial<LiveLinkerd>; faults: unknown[] }[] = [
         { name: "an empty cluster is free", live: {}, faults: [] },

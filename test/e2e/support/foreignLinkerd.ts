@@ -1,4 +1,4 @@
-import { KubernetesObjectApi, type KubernetesObject } from "@kubernetes/client-node";
+import { KubernetesObjectApi, type KubernetesObject, type V1Secret } from "@kubernetes/client-node";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
@@ -40,7 +40,7 @@ export function helmOf(journey: Journey, helm: string) {
     };
 }
 
-type Helm = ReturnType<typeof helmOf>;
+export type Helm = ReturnType<typeof helmOf>;
 
 /** What a chart's objects are without hooks, as the CLI prints them. */
 async function render(helm: Helm, chart: string, namespace: string, values: ChartValues) {
@@ -114,6 +114,18 @@ export async function installByCli(
         identity: { issuer: { tls: { crtPEM: issuer.certificate, keyPEM: issuer.key } } },
     });
     const values = merge(asked, { cliVersion: CLI });
+    const overrides: V1Secret = {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: {
+            name: "linkerd-config-overrides",
+            namespace: "linkerd",
+            labels: { "linkerd.io/control-plane-ns": "linkerd" },
+        },
+        data: {
+            "linkerd-config-overrides": Buffer.from(stringify(asked)).toString("base64"),
+        },
+    };
     await apply(journey, await render(helm, "linkerd-crds", "linkerd", { cliVersion: CLI }));
     await apply(journey, [
         namespace("linkerd", {
@@ -123,18 +135,7 @@ export async function installByCli(
             "pod-security.kubernetes.io/enforce": "privileged",
         }),
         ...(await render(helm, "linkerd-control-plane", "linkerd", values)),
-        {
-            apiVersion: "v1",
-            kind: "Secret",
-            metadata: {
-                name: "linkerd-config-overrides",
-                namespace: "linkerd",
-                labels: { "linkerd.io/control-plane-ns": "linkerd" },
-            },
-            data: {
-                "linkerd-config-overrides": Buffer.from(stringify(asked)).toString("base64"),
-            },
-        } as KubernetesObject,
+        overrides,
     ]);
     await ready(journey, "linkerd", 3);
 }
