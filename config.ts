@@ -18,7 +18,9 @@ export type IdentityConfig =
           readonly source: "config";
           readonly trustAnchors: string;
           readonly issuer: { readonly certificate: string; readonly key: string };
-      };
+      }
+    /** Trust anchors and issuer of the mesh that is taken over, in the scheme that it has. */
+    | { readonly source: "adopted" };
 
 /** What a stack of any mesh says. */
 export interface Config {
@@ -37,6 +39,10 @@ export interface Config {
 export interface LinkerdStackConfig extends Config {
     readonly mesh: "linkerd";
     readonly linkerdVersion: LinkerdVersion;
+    /** What is there and was not made by this stack is taken over, its settings included. Defaults to false. */
+    readonly adopt: boolean;
+    /** Objects of the control plane that the stack does not declare are deleted. Defaults to false. */
+    readonly prune: boolean;
     readonly identity: IdentityConfig;
     readonly crds: { readonly values: ChartValues };
     readonly controlPlane: { readonly values: ChartValues };
@@ -64,7 +70,19 @@ const identity = z.discriminatedUnion("source", [
         trustAnchors: pem("CERTIFICATE"),
         issuer: z.strictObject({ certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") }),
     }),
+    z.strictObject({ source: z.literal("adopted") }),
 ]);
+
+/** A switch at the top of the stack file, which the engine hands on as a text. */
+const flag = z.preprocess(
+    (value) =>
+        value === "true"
+            ? true
+            : value === "false" || isEmpty(value) || value === ""
+              ? false
+              : value,
+    z.boolean(),
+);
 
 const schema = z.strictObject({
     context: z.string().min(1, "must name a context of the kubeconfig"),
@@ -78,6 +96,8 @@ const schema = z.strictObject({
     linkerdVersion: z.string().default(""),
     istio: z.preprocess((value) => (isEmpty(value) ? undefined : value), istioSection.optional()),
     charts: z.string().default(""),
+    adopt: flag,
+    prune: flag,
     identity: z.preprocess(
         // An empty section, or none, means the default source.
         (value) => (isEmpty(value) ? { source: "generated" } : value),
@@ -96,7 +116,7 @@ const NEXT: Readonly<Record<string, string>> = {
     clusterUid:
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
     identity:
-        "set identity.source to generated, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key",
+        "set identity.source to generated, to adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key",
 };
 
 /** The Helm repository of Linkerd's edge channel. */
@@ -120,6 +140,7 @@ export function parseConfig(
         faults.push(version);
     }
     faults.push(...meshFaults(version !== undefined, !isEmpty(raw["istio"])));
+    faults.push(...linkerdOnlyFaults(result.data));
     faults.push(...secretFaults(result.data, secretKeys));
     const istio = result.data?.istio && resolveIstio(result.data.istio, result.data.rollout.waves);
     faults.push(...(istio?.faults ?? []));
@@ -141,6 +162,8 @@ export function parseConfig(
         ...common,
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
+        adopt: result.data.adopt,
+        prune: result.data.prune,
         charts: charts || EDGE_REPOSITORY,
         ...{ identity, crds, controlPlane, viz },
     };
@@ -166,11 +189,31 @@ function meshFaults(linkerd: boolean, istio: boolean): Fault[] {
     ];
 }
 
+/** Istio's revisions say themselves what is taken over or removed. */
+function linkerdOnlyFaults(config: z.infer<typeof schema> | undefined): Fault[] {
+    return (["adopt", "prune"] as const)
+        .filter((key) => config?.istio && config[key])
+        .map((key) => ({
+            subject: key,
+            value: "true",
+            rule: "is a setting for Linkerd",
+            next: `pulumi config rm ${key}; docs/istio.md describes istio.base.adopt and istio.foreign`,
+        }));
+}
+
 /** Reads the stack's config; the only place that does. */
 export async function readConfig(): Promise<StackConfig> {
     const config = new pulumi.Config();
     const raw: Record<string, unknown> = {};
-    for (const key of ["context", "kubeconfig", "clusterUid", "linkerdVersion", "charts"]) {
+    for (const key of [
+        "context",
+        "kubeconfig",
+        "clusterUid",
+        "linkerdVersion",
+        "charts",
+        "adopt",
+        "prune",
+    ]) {
         raw[key] = config.get(key) ?? "";
     }
     for (const key of ["crds", "controlPlane", "viz", "rollout", "istio"]) {

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { locateCharts } from "./charts/source";
+import { locateCharts, readDefaults } from "./charts/source";
 import { KubeApi } from "./cluster/api";
 import { readManifests } from "./charts/manifests";
 import { ClusterError, connect, reasonOf, type Connection } from "./cluster/connection";
@@ -11,6 +11,7 @@ import { failure } from "./components/failure";
 import { declareIstio } from "./components/istio/istio";
 import { declareLinkerd } from "./components/linkerd/linkerd";
 import { readConfig, type IstioStackConfig, type LinkerdStackConfig } from "./config";
+import { settingsChart } from "./plan/adoption";
 import { selectables } from "./plan/dataPlane";
 import { formatFaults, RefusedError } from "./plan/faults";
 import { chartsOf, planIstio } from "./plan/istio/plan";
@@ -58,14 +59,17 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
     const dataPlane = await observeDataPlane(new KubeApi(connection)).catch(unknownInPreview);
 
     const version = config.linkerdVersion;
-    const [charts, plan] = await Promise.all([
+    const [charts, before] = await Promise.all([
         locateCharts(config.charts, [
             { name: "linkerd-crds", version: crdVersion(version, live).chartVersion },
             { name: "linkerd-control-plane", version: version.chartVersion },
             { name: "linkerd-viz", version: version.chartVersion },
         ]),
-        planLinkerd(config, live, stack, new Date()),
+        // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
+        locateCharts(config.charts, settingsChart(config, live)),
     ]);
+    const defaults = await readDefaults([...charts.located, ...before.located]);
+    const plan = await planLinkerd(config, live, stack, new Date(), defaults);
     const { waves } = config.rollout;
     const faults = [
         ...charts.faults,

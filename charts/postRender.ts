@@ -3,8 +3,12 @@
 // The engine applies a chart's objects side by side, where Helm and kubectl apply ConfigMaps before Deployments.
 // An injector whose pod starts before linkerd-config is updated mounts the old one and goes on injecting the old
 // proxy until the kubelet's next sync, a minute or more. So Deployments are told to wait for the ConfigMaps.
+//
+// The issuer's Secret, which the chart renders with the scheme linkerd.io/tls, is left out: the stack declares it, since
+// charts do not keep secretness.
 import { text } from "node:stream/consumers";
 import { isMap, parseAllDocuments, type Document } from "yaml";
+import { ISSUER_SECRET } from "../plan/identity";
 
 /** The provider's own way to order objects of a chart; see the docs of helm.v4.Chart. */
 export const DEPENDS_ON = "config.kubernetes.io/depends-on";
@@ -14,10 +18,12 @@ export const DEPENDS_ON = "config.kubernetes.io/depends-on";
  * they stood: what `yes`, `n` or `0644` means stays the reader's decision.
  */
 export function orderManifests(stream: string): string {
-    const manifests = parseAllDocuments(stream, { schema: "failsafe", uniqueKeys: false }).filter(
-        (one) => isMap(one.contents),
-    );
     const at = (manifest: Document, ...path: string[]) => manifest.getIn(path) as string;
+    const manifests = parseAllDocuments(stream, { schema: "failsafe", uniqueKeys: false })
+        .filter((one) => isMap(one.contents))
+        .filter(
+            (one) => at(one, "kind") !== "Secret" || at(one, "metadata", "name") !== ISSUER_SECRET,
+        );
     const configMaps = manifests.filter((one) => at(one, "kind") === "ConfigMap");
     for (const manifest of manifests.filter((one) => at(one, "kind") === "Deployment")) {
         const namespace = at(manifest, "metadata", "namespace");

@@ -4,7 +4,9 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import * as tar from "tar";
 import { parse } from "yaml";
 import { z } from "zod";
+import type { ChartValues } from "../config";
 import { RefusedError, type Fault } from "../plan/faults";
+import { isMap } from "../plan/values";
 import { fetchChart } from "./repository";
 
 /** A chart of one exact version. */
@@ -68,7 +70,9 @@ async function locate(
     const found = /^https?:\/\//.test(source)
         ? await fetchChart(source, request)
         : await findInDirectory(source, request, projectDirectory);
-    const metadata = chartYaml.safeParse(parse(await readChartYaml(found, request.name)));
+    const metadata = chartYaml.safeParse(
+        parse(await readChartFile(found, request.name, "Chart.yaml")),
+    );
     if (!metadata.success) {
         throw new RefusedError([fault(request, `${found} has no valid Chart.yaml`)]);
     }
@@ -118,15 +122,28 @@ function fault(request: ChartRequest, rule: string): Fault {
     };
 }
 
-async function readChartYaml(path: string, name: string): Promise<string> {
+/** Default values of charts that were located, by name and version: `linkerd-viz 2024.5.3`. */
+export async function readDefaults(
+    charts: readonly LocatedChart[],
+    projectDirectory = process.cwd(),
+): Promise<ReadonlyMap<string, ChartValues>> {
+    const entries = charts.map(async ({ path, name, version }) => {
+        const file = await readChartFile(resolve(projectDirectory, path), name, "values.yaml");
+        const values: unknown = parse(file, { uniqueKeys: false });
+        return [`${name} ${version}`, isMap(values) ? values : {}] as const;
+    });
+    return new Map(await Promise.all(entries));
+}
+
+async function readChartFile(path: string, name: string, file: string): Promise<string> {
     if ((await stat(path)).isDirectory()) {
-        return readFile(join(path, "Chart.yaml"), "utf8");
+        return readFile(join(path, file), "utf8");
     }
     const chunks: Buffer[] = [];
     await tar.list({
         file: path,
         onReadEntry: (entry) => {
-            if (entry.path === `${name}/Chart.yaml`) {
+            if (entry.path === `${name}/${file}`) {
                 entry.on("data", (chunk: Buffer) => chunks.push(chunk));
             }
         },

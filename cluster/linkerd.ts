@@ -1,5 +1,6 @@
 import * as k8s from "@kubernetes/client-node";
 import type { KeyPair } from "../plan/certificates";
+import { at } from "../plan/values";
 import { ANCHOR_SECRET, ISSUER_SECRET, type LiveIdentity } from "../plan/identity";
 import {
     WEBHOOK_CA_SECRET,
@@ -7,6 +8,7 @@ import {
     webhookSecret,
     type LiveWebhookCertificates,
 } from "../plan/webhooks";
+import { observeInstallation, type LiveInstallation } from "./adoption";
 import { found, listAll, type Connection } from "./connection";
 import { readLinkerdConfig } from "./linkerdConfig";
 
@@ -24,6 +26,8 @@ export interface LiveCrd {
     readonly name: string;
     /** `2024.7.5`, of the chart linkerd-crds that it came with. */
     readonly chartVersion: string | undefined;
+    /** Whether a chart or the CLI of Linkerd made it. */
+    readonly linkerd: boolean;
     /** Stack that made it; undefined: somebody else. */
     readonly stack: string | undefined;
 }
@@ -41,6 +45,8 @@ export interface LiveLinkerd {
     readonly vizRelease: { readonly revision: number; readonly status: string } | undefined;
     /** Whether a viz that is no Helm release stands there (the linkerd CLI's). */
     readonly vizObjects: boolean;
+    /** How what is installed was configured. */
+    readonly installation: LiveInstallation;
     /** Git version of the API server: `v1.34.4`. */
     readonly serverVersion: string;
 }
@@ -50,36 +56,29 @@ const CRDS =
     /\.(policy\.linkerd\.io|workload\.linkerd\.io)$|^serviceprofiles\.linkerd\.io$|^(http|grpc)routes\.gateway\.networking\.k8s\.io$/;
 
 export async function observeLinkerd(connection: Connection): Promise<LiveLinkerd> {
-    const { core, apps, kubeconfig } = connection;
+    const { core, kubeconfig } = connection;
     const secret = (namespace: string, name: string) =>
         found(core.readNamespacedSecret({ namespace, name }));
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
-    const [linkerd, viz, config, crds, issuer, anchor, ca, releases, vizDeployments, code] =
-        await Promise.all([
-            found(core.readNamespace({ name: "linkerd" })),
-            found(core.readNamespace({ name: "linkerd-viz" })),
-            readLinkerdConfig(core),
-            listAll((page) => extensions.listCustomResourceDefinition(page)),
-            secret("linkerd", ISSUER_SECRET),
-            secret("linkerd", ANCHOR_SECRET),
-            secret("linkerd", WEBHOOK_CA_SECRET),
-            core.listNamespacedSecret({
-                namespace: "linkerd-viz",
-                labelSelector: "owner=helm,name=linkerd-viz",
-            }),
-            apps.listNamespacedDeployment({
-                namespace: "linkerd-viz",
-                labelSelector: "linkerd.io/extension=viz",
-            }),
-            kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
-        ]);
+    const [linkerd, viz, config, crds, issuer, anchor, ca, installation, code] = await Promise.all([
+        found(core.readNamespace({ name: "linkerd" })),
+        found(core.readNamespace({ name: "linkerd-viz" })),
+        readLinkerdConfig(core),
+        listAll((page) => extensions.listCustomResourceDefinition(page)),
+        secret("linkerd", ISSUER_SECRET),
+        secret("linkerd", ANCHOR_SECRET),
+        secret("linkerd", WEBHOOK_CA_SECRET),
+        observeInstallation(connection),
+        kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
+    ]);
     const leaves = await Promise.all(
         WEBHOOKS.map(async ({ service, namespace }) => {
             const leaf = await secret(namespace, webhookSecret(service));
             return [service, keyPair(leaf)] as const;
         }),
     );
-    const issuerPair = keyPair(issuer);
+    const anchors = at(config?.values, "identityTrustAnchorsPEM");
+    const liveIssuer = issuerOf(issuer, typeof anchors === "string" ? anchors : "");
     const anchorPair = keyPair(anchor);
     const caPair = keyPair(ca);
     return {
@@ -95,21 +94,22 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
             .filter((crd) => CRDS.test(crd.metadata?.name ?? ""))
             .map((crd) => ({
                 name: crd.metadata?.name ?? "",
-                chartVersion: /^linkerd-crds-(.+)$/.exec(
-                    crd.metadata?.labels?.["helm.sh/chart"] ?? "",
-                )?.[1],
+                ...madeBy(crd),
                 stack: crd.metadata?.annotations?.[STACK_ANNOTATION],
             })),
         identity: {
             installed: config !== undefined,
             ...(anchorPair ? { anchor: anchorPair } : {}),
-            ...(issuerPair
-                ? { issuer: { ...issuerPair, trustAnchors: text(issuer, "ca.crt") ?? "" } }
-                : {}),
+            ...(liveIssuer ? { issuer: liveIssuer } : {}),
         },
-        webhooks: { ...(caPair ? { ca: caPair } : {}), leaves: Object.fromEntries(leaves) },
-        vizRelease: newestRelease(releases.items),
-        vizObjects: vizDeployments.items.length > 0,
+        webhooks: {
+            ...(caPair ? { ca: caPair } : {}),
+            leaves: Object.fromEntries(leaves),
+            bundles: installation.bundles,
+        },
+        vizRelease: installation.release,
+        vizObjects: installation.viz.length > 0,
+        installation,
         serverVersion: code.gitVersion,
     };
 }
@@ -125,11 +125,27 @@ function keyPair(secret: k8s.V1Secret | undefined): KeyPair | undefined {
     return certificate && key ? { certificate, key } : undefined;
 }
 
-/** Helm keeps one Secret per revision; labels `version` and `status` say which. */
-function newestRelease(secrets: readonly k8s.V1Secret[]) {
-    const releases = secrets.map((secret) => ({
-        revision: Number(secret.metadata?.labels?.["version"] ?? 0),
-        status: secret.metadata?.labels?.["status"] ?? "unknown",
-    }));
-    return releases.sort((a, b) => b.revision - a.revision)[0];
+/** The CLI's CRDs are of no chart's version that means anything; an annotation names its release. */
+function madeBy({ metadata }: k8s.V1CustomResourceDefinition) {
+    const chart = /^linkerd-crds-(.+)$/.exec(metadata?.labels?.["helm.sh/chart"] ?? "")?.[1];
+    const maker = metadata?.annotations?.["linkerd.io/created-by"];
+    const release = /^linkerd\/cli edge-(\S+)$/.exec(maker ?? "")?.[1];
+    return {
+        chartVersion: release ? `20${release}` : chart,
+        linkerd: chart !== undefined || maker?.startsWith("linkerd/") === true,
+    };
+}
+
+/** The issuer in either scheme. `configured`: the anchors of linkerd-config, which win over the Secret's own. */
+function issuerOf(secret: k8s.V1Secret | undefined, configured: string): LiveIdentity["issuer"] {
+    const pair = keyPair(secret);
+    if (pair) {
+        const trustAnchors = configured || (text(secret, "ca.crt") ?? "");
+        return { ...pair, scheme: "kubernetes.io/tls", trustAnchors };
+    }
+    const certificate = text(secret, "crt.pem");
+    const key = text(secret, "key.pem");
+    return certificate && key
+        ? { certificate, key, scheme: "linkerd.io/tls", trustAnchors: configured }
+        : undefined;
 }

@@ -4,7 +4,7 @@ import type { Connection } from "../cluster/connection";
 import { compareDeclared, findMissing } from "../cluster/declared";
 import type { ObjectReference } from "../cluster/rawApi";
 import { formatFaults } from "../plan/faults";
-import type { DeclaredObject } from "./declared";
+import { plain, type DeclaredObject } from "./declared";
 import { failure } from "./failure";
 
 /**
@@ -37,12 +37,6 @@ export function checkDeclared(
             }
         }
         return own.length + ofHelm.length;
-    });
-}
-
-function plain(object: DeclaredObject): Promise<DeclaredObject> {
-    return new Promise((resolve) => {
-        pulumi.output(object).apply((value) => resolve(value as DeclaredObject));
     });
 }
 

@@ -35,3 +35,10 @@ export function collectDeclared(): readonly DeclaredObject[] {
 function deletionLimit(type: string): pulumi.CustomTimeouts {
     return { delete: type.endsWith(":Deployment") ? "3m" : "30s" };
 }
+
+/** The object when everything in it is known. */
+export function plain(object: DeclaredObject): Promise<DeclaredObject> {
+    return new Promise((resolve) => {
+        pulumi.output(object).apply((value) => resolve(value as DeclaredObject));
+    });
+}

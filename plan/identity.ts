@@ -15,10 +15,17 @@ export const ISSUER_SECRET = "linkerd-identity-issuer";
 /** Secret of the generated trust anchor; kept so that later issuers can be signed. */
 export const ANCHOR_SECRET = "linkerd-trust-anchor";
 
+/** How the Secret of the issuer is made: Linkerd's own way, or as of type kubernetes.io/tls. */
+export type IssuerScheme = "linkerd.io/tls" | "kubernetes.io/tls";
+
 /** What the cluster holds of the mesh's identity. */
 export interface LiveIdentity {
     readonly anchor?: KeyPair;
-    readonly issuer?: KeyPair & { readonly trustAnchors: string };
+    readonly issuer?: KeyPair & {
+        readonly scheme: IssuerScheme;
+        /** As they are configured, to the byte: proxies are told apart by their hash. */
+        readonly trustAnchors: string;
+    };
     /** Whether ConfigMap linkerd-config exists: a control plane was installed. */
     readonly installed: boolean;
 }
@@ -28,6 +35,7 @@ export interface Identity {
     /** PEM bundle that proxies trust. */
     readonly trustAnchors: string;
     readonly issuer: KeyPair;
+    readonly scheme: IssuerScheme;
     /** Present where the stack made the anchor itself. */
     readonly anchor?: KeyPair;
 }
@@ -54,18 +62,36 @@ export async function planIdentity(
     now: Date,
 ): Promise<Identity | readonly Fault[]> {
     if (config.source === "config") {
-        const identity = { trustAnchors: trim(config.trustAnchors), issuer: config.issuer };
+        const identity = {
+            trustAnchors: trim(config.trustAnchors),
+            issuer: config.issuer,
+            scheme: "kubernetes.io/tls" as const,
+        };
         const faults = [
             ...identityFaults(identity, "config identity", "set identity.* to a valid pair", now),
             ...rotationFaults(identity, live),
         ];
         return faults.length > 0 ? faults : identity;
     }
+    if (config.source === "adopted") {
+        return adoptedIdentity(live, now);
+    }
+    if (live.issuer?.scheme === "linkerd.io/tls") {
+        return [
+            {
+                subject: "identity.source",
+                value: config.source,
+                rule: `Secret linkerd/${ISSUER_SECRET} is of scheme linkerd.io/tls, which this stack did not make`,
+                next: "pulumi config set --path identity.source adopted",
+            },
+        ];
+    }
     if (live.issuer) {
-        const { trustAnchors, ...issuer } = live.issuer;
+        const { trustAnchors, scheme, ...issuer } = live.issuer;
         const identity = {
             trustAnchors: trim(trustAnchors),
             issuer,
+            scheme,
             ...(live.anchor ? { anchor: live.anchor } : {}),
         };
         const faults = identityFaults(identity, `Secret linkerd/${ISSUER_SECRET}`, RESTORE, now);
@@ -95,7 +121,29 @@ export async function planIdentity(
         years: ISSUER_YEARS,
         now,
     });
-    return { trustAnchors: trim(anchor.certificate), issuer, anchor };
+    return {
+        trustAnchors: trim(anchor.certificate),
+        issuer,
+        scheme: "kubernetes.io/tls",
+        anchor,
+    };
+}
+
+/** What runs is kept, to the byte and in its scheme. */
+function adoptedIdentity({ issuer: live }: LiveIdentity, now: Date): Identity | readonly Fault[] {
+    if (!live) {
+        return [
+            {
+                subject: `Secret linkerd/${ISSUER_SECRET}`,
+                rule: "is missing, so there is no identity to adopt",
+                next: `${RESTORE}; for a new mesh: pulumi config set --path identity.source generated`,
+            },
+        ];
+    }
+    const { trustAnchors, scheme, ...issuer } = live;
+    const identity = { trustAnchors, issuer, scheme };
+    const faults = identityFaults(identity, `Secret linkerd/${ISSUER_SECRET}`, RESTORE, now);
+    return faults.length > 0 ? faults : identity;
 }
 
 function identityFaults(
@@ -158,7 +206,7 @@ function leadsTo(
 
 /** Another anchor bundle than the live one breaks mTLS with every proxy that still runs. */
 function rotationFaults(identity: Identity, live: LiveIdentity): readonly Fault[] {
-    if (!live.issuer || trim(live.issuer.trustAnchors) === identity.trustAnchors) {
+    if (!live.issuer || trim(live.issuer.trustAnchors) === trim(identity.trustAnchors)) {
         return [];
     }
     return [

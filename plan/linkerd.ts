@@ -3,9 +3,11 @@ import type { LinkerdStackConfig } from "../config";
 import { imageTag } from "./images";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
+import { planAdoption, type Adoption, type Defaults } from "./adoption";
 import type { Fault } from "./faults";
 import { planIdentity, type Identity } from "./identity";
-import { at, valueFaults } from "./values";
+import type { Settings } from "./settings";
+import { at, merge, valueFaults } from "./values";
 import {
     compareVersions,
     isFault,
@@ -26,6 +28,9 @@ export interface LinkerdPlan {
     readonly proxy: string;
     readonly identity: Identity;
     readonly webhooks: WebhookCertificates;
+    readonly adoption: Adoption;
+    /** The user's values, over those that are taken over. */
+    readonly values: Settings;
     /** Lines for the preview. */
     readonly lines: readonly string[];
 }
@@ -36,11 +41,13 @@ export function crdVersion(config: LinkerdVersion, live: LiveLinkerd): LinkerdVe
     return latest([config, ...versions.filter((one) => one !== undefined)]) ?? config;
 }
 
+const ADOPT = "to take it over: pulumi config set adopt true, then: pulumi preview";
+
 /** Reasons why the installation that is there must not be touched by `stack`. */
 export function ownershipFaults(
     live: LiveLinkerd,
     stack: string,
-    config: Pick<LinkerdStackConfig, "viz" | "crds" | "linkerdVersion">,
+    config: Pick<LinkerdStackConfig, "viz" | "crds" | "linkerdVersion" | "adopt">,
 ): readonly Fault[] {
     const faults: Fault[] = [];
     const inUse = new Map([
@@ -59,23 +66,27 @@ export function ownershipFaults(
                 rule: `is owned by another stack, not by ${stack}`,
                 next: `pulumi stack select ${found}; after a rename of the stack: kubectl annotate namespace ${name} mesh-upgrade/stack=${stack} --overwrite`,
             });
-        } else if (found === undefined && used) {
+        } else if (found === undefined && used && !config.adopt) {
             faults.push({
                 subject: `Namespace ${name}`,
                 rule: "holds an installation that this stack did not make (by the linkerd CLI or Helm)",
-                next: "taking it over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+                next: ADOPT,
             });
         }
     }
     const foreign = live.crds.filter((crd) => crd.stack !== stack);
-    const own = foreign.filter((crd) => !isGatewayApi(crd.name));
-    const gateway = bringsGatewayApi(config) ? foreign.filter((crd) => isGatewayApi(crd.name)) : [];
+    // What Linkerd's own installer made is taken over; routes that somebody else brought are not.
+    const refused = config.adopt
+        ? foreign.filter((crd) => crd.stack !== undefined || !crd.linkerd)
+        : foreign;
+    const own = refused.filter((crd) => !isGatewayApi(crd.name));
+    const gateway = bringsGatewayApi(config) ? refused.filter((crd) => isGatewayApi(crd.name)) : [];
     if (own.length > 0 && faults.length === 0) {
         faults.push({
             subject: "CustomResourceDefinitions",
             value: own.map((crd) => crd.name).join(", "),
             rule: "exist already and were not made by this stack",
-            next: "taking them over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+            next: ADOPT,
         });
     }
     if (gateway.length > 0) {
@@ -155,12 +166,20 @@ export async function planLinkerd(
     live: LiveLinkerd,
     stack: string,
     now: Date,
+    defaults: Defaults = new Map(),
 ): Promise<LinkerdPlan | readonly Fault[]> {
-    const ownership = ownershipFaults(live, stack, config);
+    const adoption = planAdoption(config, live, stack, defaults);
+    const base = isFaults(adoption) ? undefined : adoption.base;
+    const all: Settings = {
+        crds: merge(base?.crds ?? {}, config.crds.values),
+        controlPlane: merge(base?.controlPlane ?? {}, config.controlPlane.values),
+        viz: merge(base?.viz ?? {}, config.viz.values),
+    };
+    const ownership = ownershipFaults(live, stack, { ...config, crds: { values: all.crds } });
     if (ownership.length > 0) {
         return ownership;
     }
-    const values = config.controlPlane.values;
+    const values = all.controlPlane;
     const trustDomain =
         stringAt(values, "identityTrustDomain") ??
         stringAt(values, "clusterDomain") ??
@@ -172,14 +191,15 @@ export async function planLinkerd(
     const faults = [
         ...valueFaults({
             crds: config.crds.values,
-            controlPlane: values,
+            controlPlane: config.controlPlane.values,
             viz: config.viz.values,
         }),
+        ...(isFaults(adoption) ? adoption : []),
         ...(config.viz.enabled ? releaseFaults(live) : []),
         ...(isFaults(identity) ? identity : []),
         ...(isFaults(webhooks) ? webhooks : []),
     ];
-    if (isFaults(identity) || isFaults(webhooks) || faults.length > 0) {
+    if (isFaults(identity) || isFaults(webhooks) || isFaults(adoption) || faults.length > 0) {
         return faults;
     }
     const version = config.linkerdVersion;
@@ -192,6 +212,8 @@ export async function planLinkerd(
         proxy: proxyTagOf(values, version.tag),
         identity,
         webhooks,
+        adoption,
+        values: all,
         lines: [
             `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
             ...(compareVersions(crds, version) > 0
@@ -199,6 +221,7 @@ export async function planLinkerd(
                       `CRDs stay at ${crds.tag}: they move forward only (linkerdVersion is ${version.tag}; the API server refuses to drop a stored version)`,
                   ]
                 : []),
+            ...adoption.lines,
         ],
     };
 }

@@ -1,10 +1,11 @@
 import type { ChartValues } from "../config";
 import type { Fault } from "./faults";
+import type { Identity } from "./identity";
 import type { LinkerdVersion } from "./versions";
 import { WEBHOOKS, type WebhookCertificates } from "./webhooks";
 
 /** Chart values that the program derives; a stack file that sets one contradicts it. */
-const DERIVED = {
+export const DERIVED: Readonly<Record<"crds" | "controlPlane" | "viz", readonly string[]>> = {
     crds: ["linkerdVersion"],
     controlPlane: [
         "linkerdVersion",
@@ -15,7 +16,7 @@ const DERIVED = {
         ...certificateValues("linkerd"),
     ],
     viz: ["linkerdVersion", ...certificateValues("linkerd-viz")],
-} as const;
+};
 
 function certificateValues(namespace: string): string[] {
     return WEBHOOKS.filter((one) => one.namespace === namespace).flatMap(({ value }) =>
@@ -58,7 +59,7 @@ export function crdValues(values: ChartValues, version: LinkerdVersion): ChartVa
 export function controlPlaneValues(
     values: ChartValues,
     version: LinkerdVersion,
-    trustAnchors: string,
+    identity: Identity,
     webhooks: WebhookCertificates,
     clusterUid: string,
 ): ChartValues {
@@ -68,11 +69,24 @@ export function controlPlaneValues(
         values,
         {
             linkerdVersion: version.tag,
-            identityTrustAnchorsPEM: trustAnchors,
-            identity: { issuer: { scheme: "kubernetes.io/tls" } },
+            identityTrustAnchorsPEM: identity.trustAnchors,
+            identity: { issuer: issuerValues(identity) },
         },
         certificatesOf("linkerd", webhooks),
     );
+}
+
+/**
+ * With Linkerd's own scheme the chart renders the issuer's Secret. The stack declares that Secret, and the post-renderer
+ * drops the chart's: a key among the values would stand in plaintext in the state.
+ */
+function issuerValues({ scheme, issuer }: Identity): ChartValues {
+    return scheme === "linkerd.io/tls"
+        ? {
+              scheme,
+              tls: { crtPEM: issuer.certificate, keyPEM: "stands in a Secret of the stack" },
+          }
+        : { scheme };
 }
 
 /** Values of the chart linkerd-viz. */
@@ -86,9 +100,12 @@ export function vizValues(
 
 function certificatesOf(namespace: string, webhooks: WebhookCertificates): ChartValues {
     return Object.fromEntries(
-        WEBHOOKS.filter((one) => one.namespace === namespace).map(({ value }) => [
+        WEBHOOKS.filter((one) => one.namespace === namespace).map(({ service, value }) => [
             value,
-            { externalSecret: true, caBundle: webhooks.ca.certificate },
+            {
+                externalSecret: true,
+                caBundle: webhooks.bundles[service] ?? webhooks.ca.certificate,
+            },
         ]),
     );
 }
@@ -112,6 +129,7 @@ export function at(values: unknown, path: string): unknown {
         .reduce<unknown>((value, key) => (isMap(value) ? value[key] : undefined), values);
 }
 
-function isMap(value: unknown): value is ChartValues {
+/** Whether a value is a map of values. */
+export function isMap(value: unknown): value is ChartValues {
     return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,12 @@
-import { isoDate, issuedBy, keyPairProblem, mint, readBundle, type KeyPair } from "./certificates";
+import {
+    isoDate,
+    issuedBy,
+    keyPairProblem,
+    mint,
+    readBundle,
+    validityProblem,
+    type KeyPair,
+} from "./certificates";
 import type { Fault } from "./faults";
 
 /** Secret of the CA that signs every webhook's certificate; its certificate is the charts' caBundle. */
@@ -24,11 +32,15 @@ export function webhookSecret(service: string): string {
 export interface WebhookCertificates {
     readonly ca: KeyPair;
     readonly leaves: Readonly<Record<string, KeyPair>>;
+    /** CA bundle of a Service whose leaf is of somebody else's CA, which it keeps while it holds. */
+    readonly bundles: Readonly<Record<string, string>>;
 }
 
 export interface LiveWebhookCertificates {
     readonly ca?: KeyPair;
     readonly leaves: Readonly<Record<string, KeyPair | undefined>>;
+    /** CA bundles that the API server has, by Service. */
+    readonly bundles: Readonly<Record<string, string | undefined>>;
 }
 
 const CA_YEARS = 10;
@@ -59,8 +71,15 @@ export async function planWebhookCertificates(
         live.ca ??
         (await mint({ name: "webhooks.linkerd", authority: true, years: CA_YEARS, now }));
     const leaves: Record<string, KeyPair> = {};
+    const bundles: Record<string, string> = {};
     for (const { service, namespace } of WEBHOOKS) {
         const leaf = live.leaves[service];
+        const bundle = live.bundles[service];
+        if (leaf && bundle && isAdopted(leaf, bundle, ca, now)) {
+            leaves[service] = leaf;
+            bundles[service] = bundle;
+            continue;
+        }
         leaves[service] =
             leaf && holds(leaf, ca, now)
                 ? leaf
@@ -72,7 +91,19 @@ export async function planWebhookCertificates(
                       now,
                   });
     }
-    return { ca, leaves };
+    return { ca, leaves, bundles };
+}
+
+/** A leaf of somebody else's, or of its own, that the API server goes by: a new one would restart what serves it. */
+function isAdopted(leaf: KeyPair, bundle: string, ca: KeyPair, now: Date): boolean {
+    const [certificate] = readBundle(leaf.certificate);
+    return (
+        keyPairProblem(leaf, now) === undefined &&
+        certificate !== undefined &&
+        !issuedBy(certificate, readBundle(ca.certificate)) &&
+        issuedBy(certificate, readBundle(bundle)) &&
+        readBundle(bundle).every((one) => validityProblem(one, now) === undefined)
+    );
 }
 
 function holds(leaf: KeyPair, ca: KeyPair, now: Date): boolean {

@@ -17,6 +17,20 @@ export const establishedInput = z.strictObject({
 
 export type EstablishedInput = z.infer<typeof establishedInput>;
 
+/** What the commands that take over what another installer made read on stdin. */
+export const takeOverInput = z.strictObject({ cluster });
+
+export type TakeOverInput = z.infer<typeof takeOverInput>;
+
+/** What the command that deletes undeclared objects reads on stdin. */
+export const pruneInput = z.strictObject({
+    cluster,
+    /** What the stack declares: `Deployment linkerd/linkerd-identity`. */
+    declared: z.array(z.string()),
+});
+
+export type PruneInput = z.infer<typeof pruneInput>;
+
 const linkerdTarget = z.strictObject({
     mesh: z.literal("linkerd"),
     /** `edge-24.7.5`, of the control plane. */

@@ -12,6 +12,7 @@ const versions = {
     etcd: "3.6.6",
     // Its Go module has the same version with another major: 3.13.5 is v0.313.5.
     prometheus: "3.13.5",
+    helm: "3.19.0",
 };
 
 const pulumiRelease: Release = {
@@ -205,6 +206,33 @@ export const extraPrograms: readonly ProgramSpec[] = [
             variables: { "github.com/prometheus/common/version.Version": versions.prometheus },
             // The service discoveries of two dozen clouds are most of the build.
             tags: ["remove_all_sd"],
+            seconds: 120,
+        },
+    },
+    {
+        name: "helm",
+        required: true,
+        version: versions.helm,
+        probe: {
+            kind: "version",
+            arguments: ["version", "--template", "helm {{.Version}}"],
+            pattern: /^helm v(3\.\d\S*)\s*$/m,
+            accepts: ">=3.14.0 <4",
+        },
+        release: {
+            name: "helm",
+            source: sources.helm,
+            file: (platform) => `helm-v${versions.helm}-${platform.os}-${platform.arch}.tar.gz`,
+            checksums: (platform) =>
+                `helm-v${versions.helm}-${platform.os}-${platform.arch}.tar.gz.sha256sum`,
+            format: "tar.gz",
+        },
+        member: ({ os, arch }) => `${os}-${arch}/helm`,
+        build: {
+            module: "helm",
+            package: "helm.sh/helm/v3/cmd/helm",
+            version: versions.helm,
+            variables: { "helm.sh/helm/v3/internal/version.version": `v${versions.helm}` },
             seconds: 120,
         },
     },

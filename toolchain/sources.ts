@@ -13,6 +13,7 @@ import type { Source } from "./spec";
  * |                                   | kube-scheduler                                       |
  * | MESH_TOOLS_ETCD_URL               | etcd                                                 |
  * | MESH_TOOLS_PROMETHEUS_URL         | prometheus (only the tests need it)                  |
+ * | MESH_TOOLS_HELM_URL               | helm (only the tests need it)                        |
  *
  * kwok and kwokctl have none: their publisher gives no checksums, so they are built.
  *
@@ -42,6 +43,10 @@ export const sources = {
     prometheus: {
         variable: "MESH_TOOLS_PROMETHEUS_URL",
         url: "https://github.com/prometheus/prometheus/releases/download",
+    },
+    helm: {
+        variable: "MESH_TOOLS_HELM_URL",
+        url: "https://get.helm.sh",
     },
 } as const satisfies Record<string, Source>;
 

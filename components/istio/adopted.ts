@@ -1,19 +1,10 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import { ADOPTED_MANAGER } from "../../cluster/istio/adopt";
 import type { KubeObject, ObjectName } from "../../plan/istio/manifests";
 import type { AdoptInput } from "../../rollout/istio/input";
-import { TAKE_OVER } from "../crds";
+import { renderedBy } from "../adopted";
 import { programCommand } from "../programCommand";
-
-/**
- * Annotations of rendered objects, which somebody else may have made: by one field manager for ever, so that what the next
- * manifests drop goes, as if the stack had set it.
- */
-export function renderedBy(adopt: boolean): Record<string, string> {
-    return { "pulumi.com/patchFieldManager": ADOPTED_MANAGER, ...(adopt ? TAKE_OVER : {}) };
-}
 
 /** Objects that somebody else made become the stack's, before it declares them. */
 export function adoption(

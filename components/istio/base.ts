@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import type { KubeObject } from "../../plan/istio/manifests";
 import { keepCrd, TAKE_OVER } from "../crds";
-import { renderedBy } from "./adopted";
+import { renderedBy } from "../adopted";
 
 export interface IstioBaseArgs {
     /** Path of the chart base; undefined where every revision comes from rendered manifests. */

@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { KubeObject } from "../../plan/istio/manifests";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
-import { renderedBy } from "./adopted";
+import { renderedBy } from "../adopted";
 
 export interface IstioGatewayArgs {
     readonly name: string;

@@ -4,7 +4,11 @@ import { DEPENDS_ON } from "../../charts/postRender";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { ANCHOR_SECRET, ISSUER_SECRET, type Identity } from "../../plan/identity";
 import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
+import type { Adoption } from "../../plan/adoption";
+import type { TakeOverInput } from "../../rollout/input";
+import { renderedBy } from "../adopted";
 import { TAKE_OVER } from "../crds";
+import { takeOver } from "./adopted";
 import { tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdControlPlaneArgs {
@@ -14,6 +18,10 @@ export interface LinkerdControlPlaneArgs {
     readonly values: Readonly<Record<string, unknown>>;
     readonly identity: Identity;
     readonly webhooks: WebhookCertificates;
+    /** Whether what is there is taken over, whoever made it. */
+    readonly adopt: boolean;
+    readonly adoption: Pick<Adoption, "keep" | "checksums">;
+    readonly cluster: TakeOverInput["cluster"];
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
 }
@@ -23,6 +31,9 @@ export interface LinkerdControlPlaneArgs {
  * It is done when its Deployments are available. Namespace and identity stay when the stack is destroyed.
  */
 export class LinkerdControlPlane extends pulumi.ComponentResource {
+    /** The chart; its children are all registered when its URN is known. */
+    readonly chart: k8s.helm.v4.Chart;
+
     constructor(
         name: string,
         args: LinkerdControlPlaneArgs,
@@ -50,9 +61,15 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
             },
             kept,
         );
-        const keptInside = { ...kept, dependsOn: namespace };
-        const inside = { parent: this, dependsOn: namespace };
-        const { anchor, issuer, trustAnchors } = args.identity;
+        const takenOver = args.adoption.keep
+            ? takeOver({ settings: args.adoption.keep, cluster: args.cluster }, this, namespace)
+            : [];
+        const before = [namespace, ...takenOver];
+        const keptInside = { ...kept, dependsOn: before };
+        const inside = { parent: this, dependsOn: before };
+        const annotations = renderedBy(args.adopt);
+        const keptAnnotations = { ...annotations, ...TAKE_OVER };
+        const { anchor, issuer, scheme, trustAnchors } = args.identity;
         const secrets = [
             tlsSecret(
                 {
@@ -60,15 +77,21 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                     name: ISSUER_SECRET,
                     pair: issuer,
                     ca: trustAnchors,
-                    annotations: TAKE_OVER,
+                    scheme,
+                    annotations: keptAnnotations,
                 },
                 keptInside,
             ),
             tlsSecret(
-                { namespace: "linkerd", name: WEBHOOK_CA_SECRET, pair: args.webhooks.ca },
+                {
+                    namespace: "linkerd",
+                    name: WEBHOOK_CA_SECRET,
+                    pair: args.webhooks.ca,
+                    annotations,
+                },
                 inside,
             ),
-            ...webhookSecrets("linkerd", args.webhooks, inside),
+            ...webhookSecrets("linkerd", args.webhooks, annotations, inside),
             ...(anchor
                 ? [
                       tlsSecret(
@@ -76,14 +99,14 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                               namespace: "linkerd",
                               name: ANCHOR_SECRET,
                               pair: anchor,
-                              annotations: TAKE_OVER,
+                              annotations: keptAnnotations,
                           },
                           keptInside,
                       ),
                   ]
                 : []),
         ];
-        new k8s.helm.v4.Chart(
+        this.chart = new k8s.helm.v4.Chart(
             name,
             {
                 chart: args.chart,
@@ -94,10 +117,19 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                     args: ["--import", "tsx", "charts/postRender.ts"],
                 },
             },
-            { parent: this, dependsOn: [namespace, ...secrets], transforms: [adjust] },
+            { parent: this, dependsOn: [...before, ...secrets], transforms: [adjust(args)] },
         );
         this.registerOutputs({});
     }
+}
+
+interface RenderedProps {
+    readonly metadata?: { readonly name?: string; readonly annotations?: Record<string, string> };
+    readonly spec?: {
+        readonly template?: {
+            readonly metadata?: { readonly annotations?: Record<string, string> };
+        };
+    };
 }
 
 /**
@@ -105,15 +137,47 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
  * from 4.29 on the state then sometimes holds the Service of before the update, which shows as a change (seen), and the
  * Deployments behind them are waited for anyway.
  */
-const adjust: pulumi.ResourceTransform = ({ type, props, opts }) => {
-    const metadata = props["metadata"] as { annotations?: Record<string, string> } | undefined;
-    const { annotations: all = {}, ...rest } = metadata ?? {};
-    const { [DEPENDS_ON]: order, ...others } = all;
-    const isService = type === "kubernetes:core/v1:Service";
-    if (order === undefined && !isService) {
-        return undefined;
-    }
-    const annotations = { ...others, ...(isService ? { "pulumi.com/skipAwait": "true" } : {}) };
-    const kept = Object.keys(annotations).length > 0 ? { annotations } : {};
-    return { props: { ...props, metadata: { ...rest, ...kept } }, opts };
-};
+function adjust({
+    adopt,
+    adoption,
+}: Pick<LinkerdControlPlaneArgs, "adopt" | "adoption">): pulumi.ResourceTransform {
+    return ({ type, props, opts }) => {
+        if (!type.startsWith("kubernetes:") || type.startsWith("kubernetes:helm")) {
+            return undefined;
+        }
+        const { metadata, spec } = props as RenderedProps;
+        const { [DEPENDS_ON]: _order, ...others } = metadata?.annotations ?? {};
+        const annotations = {
+            ...others,
+            ...renderedBy(adopt),
+            ...(type === "kubernetes:core/v1:Service" ? { "pulumi.com/skipAwait": "true" } : {}),
+        };
+        const checksum = adoption.checksums[metadata?.name ?? ""];
+        const pinned =
+            type.endsWith(":Deployment") && checksum !== undefined
+                ? { spec: withChecksum(spec, checksum) }
+                : {};
+        return { props: { ...props, metadata: { ...metadata, annotations }, ...pinned }, opts };
+    };
+}
+
+/**
+ * The checksum that runs: it covers webhook configurations and roles, which pods do not read, and of another installer's
+ * chart the certificates as well, so that a new one would restart pods for nothing.
+ */
+function withChecksum(spec: RenderedProps["spec"], checksum: string): RenderedProps["spec"] {
+    const { template } = spec ?? {};
+    const annotations = template?.metadata?.annotations;
+    return annotations?.["checksum/config"] === undefined
+        ? spec
+        : {
+              ...spec,
+              template: {
+                  ...template,
+                  metadata: {
+                      ...template?.metadata,
+                      annotations: { ...annotations, "checksum/config": checksum },
+                  },
+              },
+          };
+}

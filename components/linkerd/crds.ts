@@ -22,9 +22,12 @@ export interface LinkerdCrdsArgs {
  * when the stack is destroyed: deleting a CRD deletes every object of its kind.
  */
 export class LinkerdCrds extends pulumi.ComponentResource {
+    /** The chart; its children are all registered when its URN is known. */
+    readonly chart: k8s.helm.v4.Chart;
+
     constructor(name: string, args: LinkerdCrdsArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:linkerd:LinkerdCrds", name, {}, opts);
-        const chart = new k8s.helm.v4.Chart(
+        this.chart = new k8s.helm.v4.Chart(
             name,
             { chart: args.chart, namespace: "linkerd", values: { ...args.values } },
             { parent: this, transforms: [keepCrd(args.stack)] },
@@ -42,7 +45,7 @@ export class LinkerdCrds extends pulumi.ComponentResource {
                 } satisfies EstablishedInput),
                 triggers: [args.version],
             },
-            { parent: this, dependsOn: chart },
+            { parent: this, dependsOn: this.chart },
         );
         this.registerOutputs({});
     }

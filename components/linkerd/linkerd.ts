@@ -11,6 +11,7 @@ import { collectDeclared } from "../declared";
 import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
+import { pruneUndeclared, tellTakenOver } from "./undeclared";
 import { LinkerdViz } from "./viz";
 
 export interface LinkerdDeclaration {
@@ -36,7 +37,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         "linkerd-crds",
         {
             chart: chart("linkerd-crds"),
-            values: crdValues(config.crds.values, plan.crds),
+            values: crdValues(plan.values.crds, plan.crds),
             version: plan.crds.chartVersion,
             cluster: address,
             stack,
@@ -48,14 +49,17 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         {
             chart: chart("linkerd-control-plane"),
             values: controlPlaneValues(
-                config.controlPlane.values,
+                plan.values.controlPlane,
                 plan.version,
-                plan.identity.trustAnchors,
+                plan.identity,
                 plan.webhooks,
                 config.clusterUid,
             ),
             identity: plan.identity,
             webhooks: plan.webhooks,
+            adopt: config.adopt,
+            adoption: plan.adoption,
+            cluster: address,
             stack,
         },
         { provider, dependsOn: crds },
@@ -65,19 +69,32 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
               "linkerd-viz",
               {
                   chart: chart("linkerd-viz"),
-                  values: vizValues(config.viz.values, plan.version, plan.webhooks),
+                  values: vizValues(plan.values.viz, plan.version, plan.webhooks),
                   webhooks: plan.webhooks,
+                  adopt: config.adopt,
+                  importRelease: plan.adoption.importViz,
+                  cluster: address,
                   stack,
               },
               { provider, dependsOn: controlPlane },
           )
         : undefined;
+    const rendered = { declared, by: [crds.chart, controlPlane.chart] };
+    tellTakenOver(connection, rendered, {
+        adopt: config.adopt,
+        prune: config.prune,
+        markViz: plan.adoption.markViz,
+    });
+    const installed = [crds, controlPlane, ...(viz ? [viz] : [])];
+    const pruned = config.prune
+        ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]
+        : [];
     const dataPlane = new DataPlaneRollout("data-plane", {
         rollout,
         target: () => ({ target, triggers }),
         cluster: address,
         baseline,
-        after: [crds, controlPlane, ...(viz ? [viz] : [])],
+        after: [...installed, ...pruned],
     });
     const { reports, parsed } = reportsOf(dataPlane);
     return {

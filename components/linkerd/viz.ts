@@ -2,7 +2,9 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import type { WebhookCertificates } from "../../plan/webhooks";
+import type { TakeOverInput } from "../../rollout/input";
 import { TAKE_OVER } from "../crds";
+import { takeOverViz } from "./adopted";
 import { webhookSecrets } from "./secrets";
 
 export interface LinkerdVizArgs {
@@ -10,9 +12,17 @@ export interface LinkerdVizArgs {
     readonly chart: string;
     readonly values: Readonly<Record<string, unknown>>;
     readonly webhooks: WebhookCertificates;
+    /** Whether what is there is taken over, whoever made it. */
+    readonly adopt: boolean;
+    /** Whether the live Helm release goes on: with `adopt`, where there is one. */
+    readonly importRelease: boolean;
+    readonly cluster: TakeOverInput["cluster"];
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
 }
+
+/** Helm deletes what a release no longer has, were it the stack's by then; but not what says so. */
+const KEEP = { "helm.sh/resource-policy": "keep" };
 
 /** The viz extension: its namespace, the certificates of tap, and the Helm release, waited for. */
 export class LinkerdViz extends pulumi.ComponentResource {
@@ -35,10 +45,16 @@ export class LinkerdViz extends pulumi.ComponentResource {
             },
             { parent: this, retainOnDelete: true },
         );
-        const secrets = webhookSecrets("linkerd-viz", args.webhooks, {
-            parent: this,
-            dependsOn: namespace,
-        });
+        const takenOver = args.adopt
+            ? [takeOverViz({ cluster: args.cluster }, this, [namespace])]
+            : [];
+        const before = [namespace, ...takenOver];
+        const secrets = webhookSecrets(
+            "linkerd-viz",
+            args.webhooks,
+            { ...KEEP, ...(args.adopt ? TAKE_OVER : {}) },
+            { parent: this, dependsOn: before },
+        );
         this.release = new k8s.helm.v3.Release(
             name,
             {
@@ -46,8 +62,13 @@ export class LinkerdViz extends pulumi.ComponentResource {
                 namespace: "linkerd-viz",
                 chart: args.chart,
                 values: { ...args.values },
+                postrender: "./charts/vizPostRender.ts",
             },
-            { parent: this, dependsOn: [namespace, ...secrets] },
+            {
+                parent: this,
+                dependsOn: [...before, ...secrets],
+                ...(args.importRelease ? { import: "linkerd-viz/linkerd-viz" } : {}),
+            },
         );
         this.registerOutputs({});
     }

@@ -1,5 +1,5 @@
 // Objects that somebody else made become the stack's, with every field that their installer set.
-import { adopt } from "../../cluster/istio/adopt";
+import { adopt } from "../../cluster/adopt";
 import { connect } from "../../cluster/connection";
 import { readInput } from "../input";
 import { runProgram } from "../program";

@@ -45,7 +45,7 @@ describe("identity", () => {
         const live: LiveIdentity = {
             installed: true,
             anchor: first.anchor!,
-            issuer: { ...first.issuer, trustAnchors: first.trustAnchors },
+            issuer: { ...first.issuer, scheme: first.scheme, trustAnchors: first.trustAnchors },
         };
         expect(await identityOf(live)).toEqual(first);
     });
@@ -63,7 +63,7 @@ describe("identity", () => {
         const first = (await identityOf({ installed: false })) as Identity;
         const live = {
             installed: true,
-            issuer: { ...first.issuer, trustAnchors: first.trustAnchors },
+            issuer: { ...first.issuer, scheme: first.scheme, trustAnchors: first.trustAnchors },
         };
         expect(await identityOf(live, inYears(6))).toMatchObject([
             { rule: "the issuer expired on 2031-11-21" },
@@ -120,7 +120,10 @@ describe("identity", () => {
                 trustAnchors: identity.trustAnchors,
                 issuer: identity.issuer,
             }) as const;
-        const live = { installed: true, issuer: { ...one.issuer, trustAnchors: one.trustAnchors } };
+        const live = {
+            installed: true,
+            issuer: { ...one.issuer, scheme: one.scheme, trustAnchors: one.trustAnchors },
+        };
         expect(await planIdentity(config(other), live, "cluster.local", now)).toMatchObject([
             { subject: "identity.trustAnchors" },
         ]);
@@ -131,13 +134,17 @@ describe("identity", () => {
         expect(await planIdentity(config(one), live, "cluster.local", now)).toEqual({
             trustAnchors: one.trustAnchors,
             issuer: one.issuer,
+            scheme: "kubernetes.io/tls",
         });
     });
 });
 
 describe("webhook certificates", () => {
     it("stay as they are until their last year, then only the leaf is renewed", async () => {
-        const first = (await planWebhookCertificates({ leaves: {} }, now)) as WebhookCertificates;
+        const first = (await planWebhookCertificates(
+            { leaves: {}, bundles: {} },
+            now,
+        )) as WebhookCertificates;
         expect(Object.keys(first.leaves)).toEqual(WEBHOOKS.map((webhook) => webhook.service));
         expect(await planWebhookCertificates(first, now)).toEqual(first);
         const later = (await planWebhookCertificates(first, inYears(1))) as WebhookCertificates;
@@ -146,7 +153,10 @@ describe("webhook certificates", () => {
     });
 
     it("are refused where the CA has expired, with the way out", async () => {
-        const first = (await planWebhookCertificates({ leaves: {} }, now)) as WebhookCertificates;
+        const first = (await planWebhookCertificates(
+            { leaves: {}, bundles: {} },
+            now,
+        )) as WebhookCertificates;
         expect(await planWebhookCertificates(first, inYears(11))).toMatchObject([
             { rule: "the CA of the webhooks expired on 2036-11-21" },
         ]);

@@ -23,7 +23,7 @@ const CONTEXT = "kubectl config get-contexts -o name, then: pulumi config set co
 const UID =
     "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})";
 const IDENTITY =
-    "set identity.source to generated, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key";
+    "set identity.source to generated, to adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key";
 
 describe("a stack file with three lines is enough", () => {
     const config = {
@@ -33,6 +33,8 @@ describe("a stack file with three lines is enough", () => {
         clusterUid: "0a1b-2c",
         linkerdVersion: { tag: "edge-24.7.5", chartVersion: "2024.7.5" },
         charts: "https://helm.linkerd.io/edge",
+        adopt: false,
+        prune: false,
         identity: { source: "generated" },
         crds: { values: {} },
         controlPlane: { values: {} },
@@ -79,6 +81,28 @@ describe("a stack file with three lines is enough", () => {
     });
 });
 
+describe("the switches adopt and prune", () => {
+    it.each([
+        ["true", true],
+        ["false", false],
+        ["", false],
+        [undefined, false],
+    ])("read %j as %j, as the engine hands it on", (text, meant) => {
+        const config = parseConfig({ ...required, adopt: text, prune: text });
+        expect(config).toMatchObject({ adopt: meant, prune: meant });
+    });
+
+    it("are told apart from anything else", () => {
+        expect(() => parseConfig({ ...required, adopt: "yes" })).toThrow("adopt");
+    });
+
+    it("are no settings of an Istio stack", () => {
+        const istio = { revisions: [{ version: "1.27.1" }] };
+        const raw = { ...required, linkerdVersion: "", istio, adopt: "true" };
+        expect(() => parseConfig(raw)).toThrow("is a setting for Linkerd");
+    });
+});
+
 describe("a mistake in the stack file", () => {
     it("never hides another: all are reported at once, each with key, value, rule and next step", () => {
         const error = refusal({
@@ -105,7 +129,7 @@ describe("a mistake in the stack file", () => {
             },
             {
                 subject: "identity.source",
-                rule: "Invalid discriminator value. Expected 'generated' | 'config'",
+                rule: "Invalid discriminator value. Expected 'generated' | 'config' | 'adopted'",
                 next: IDENTITY,
             },
             {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ADOPTED_MANAGER, handedOver } from "../../cluster/istio/adopt";
+import { ADOPTED_MANAGER, handedOver } from "../../cluster/adopt";
 import type { LiveIstio } from "../../cluster/istio/observe";
 import { istioSection, resolveIstio } from "../../plan/istio/config";
 import { splitManifests, type KubeObject } from "../../plan/istio/manifests";

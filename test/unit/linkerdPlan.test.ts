@@ -12,26 +12,17 @@ import {
     type LinkerdPlan,
 } from "../../plan/linkerd";
 import { versionOfChart } from "../../plan/versions";
+import { EMPTY } from "./support/live";
 
 const now = new Date("2026-11-21T00:00:00Z");
 const STACK = "acme/mesh/prod";
 const OTHER = "acme/mesh/dev";
 
-const liveOf = (fields: Partial<LiveLinkerd> = {}): LiveLinkerd => ({
-    namespaces: [],
-    linkerdVersion: undefined,
-    installed: false,
-    crds: [],
-    identity: { installed: false },
-    webhooks: { leaves: {} },
-    vizRelease: undefined,
-    vizObjects: false,
-    serverVersion: "v1.34.4",
-    ...fields,
-});
+const liveOf = (fields: Partial<LiveLinkerd> = {}): LiveLinkerd => ({ ...EMPTY, ...fields });
 const crdOf = (chartVersion: string | undefined, fields: Partial<LiveCrd> = {}): LiveCrd => ({
     name: "servers.policy.linkerd.io",
     chartVersion,
+    linkerd: true,
     stack: STACK,
     ...fields,
 });
@@ -143,7 +134,10 @@ describe("the plan", () => {
         installed = liveOf({
             namespaces: [{ name: "linkerd", stack: STACK }],
             installed: true,
-            identity: { installed: true, issuer: { ...issuer, trustAnchors: root.certificate } },
+            identity: {
+                installed: true,
+                issuer: { ...issuer, scheme: "kubernetes.io/tls", trustAnchors: root.certificate },
+            },
         });
     });
     const stays =
@@ -185,7 +179,7 @@ describe("the plan", () => {
             namespaces: ["linkerd", "linkerd-viz"].map((name) => ({ name, stack: STACK })),
             vizRelease: { revision: 2, status: "pending-upgrade" },
             identity: { installed: true },
-            webhooks: { ca: { certificate: "", key: "" }, leaves: {} },
+            webhooks: { ca: { certificate: "", key: "" }, leaves: {}, bundles: {} },
         });
         const faults = (await planLinkerd(config, live, STACK, now)) as readonly Fault[];
         expect(faults.map((one) => one.subject)).toEqual([

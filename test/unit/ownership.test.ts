@@ -2,24 +2,16 @@ import { describe, expect, it } from "vitest";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { ownershipFaults } from "../../plan/linkerd";
+import { EMPTY } from "./support/live";
 
 const STACK = "acme/mesh/prod";
 const OTHER = "acme/mesh/dev";
+const ADOPT = "to take it over: pulumi config set adopt true, then: pulumi preview";
 
-const empty: LiveLinkerd = {
-    namespaces: [],
-    linkerdVersion: undefined,
-    installed: false,
-    crds: [],
-    identity: { installed: false },
-    webhooks: { leaves: {} },
-    vizRelease: undefined,
-    vizObjects: false,
-    serverVersion: "v1.34.4",
-};
 const crdOf = (stack: string | undefined, name = "servers.policy.linkerd.io"): LiveCrd => ({
     name,
     chartVersion: "2024.5.3",
+    linkerd: true,
     stack,
 });
 const faultsOf = (
@@ -28,7 +20,7 @@ const faultsOf = (
     linkerdVersion = "edge-24.7.5",
 ) =>
     ownershipFaults(
-        { ...empty, ...live },
+        { ...EMPTY, ...live },
         STACK,
         parseConfig({
             context: "kind",
@@ -42,7 +34,7 @@ const owned = (name: string, stack: string | undefined) => ({ name, stack });
 const unmade = (name: string) => ({
     subject: `Namespace ${name}`,
     rule: "holds an installation that this stack did not make (by the linkerd CLI or Helm)",
-    next: "taking it over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+    next: ADOPT,
 });
 const anotherStack = (name: string) => ({
     subject: `Namespace ${name}`,
@@ -54,11 +46,16 @@ const foreignCrds = (value: string) => ({
     subject: "CustomResourceDefinitions",
     value,
     rule: "exist already and were not made by this stack",
-    next: "taking them over is asked for by the setting adopt, which this version does not have yet; choose a cluster without Linkerd",
+    next: ADOPT,
 });
 
 describe("an installation that is not this stack's is never touched", () => {
-    const issuer = { certificate: "", key: "", trustAnchors: "" };
+    const issuer = {
+        certificate: "",
+        key: "",
+        scheme: "kubernetes.io/tls",
+        trustAnchors: "",
+    } as const;
     const mine = [owned("linkerd", STACK), owned("linkerd-viz", STACK)];
     const cases: { name: string; live: Partial<LiveLinkerd>; faults: unknown[] }[] = [
         { name: "an empty cluster is free", live: {}, faults: [] },

@@ -19,9 +19,15 @@ const webhooks: WebhookCertificates = {
     leaves: Object.fromEntries(
         WEBHOOKS.map(({ service }) => [service, { certificate: `${service} CERT`, key: KEY }]),
     ),
+    bundles: {},
+};
+const identity = {
+    trustAnchors: "ANCHORS",
+    issuer: { certificate: "ISSUER", key: KEY },
+    scheme: "kubernetes.io/tls" as const,
 };
 const controlPlane = (values: ChartValues = {}, uid = UID) =>
-    controlPlaneValues(values, version, "ANCHORS", webhooks, uid);
+    controlPlaneValues(values, version, identity, webhooks, uid);
 
 describe("values of the charts", () => {
     it("are all of the control plane's, and of all its three webhooks", () => {

@@ -65,6 +65,12 @@ test.each([
         `${github}/prometheus/prometheus/releases/download/v3.13.5/prometheus-3.13.5.linux-amd64.tar.gz`,
         `${github}/prometheus/prometheus/releases/download/v3.13.5/sha256sums.txt`,
     ],
+    [
+        "helm",
+        darwin,
+        "https://get.helm.sh/helm-v3.19.0-darwin-arm64.tar.gz",
+        "https://get.helm.sh/helm-v3.19.0-darwin-arm64.tar.gz.sha256sum",
+    ],
 ])("%s is fetched from its publisher", (name, platform, file, checksums) => {
     expect(releaseAddress(spec(name).release, {}, platform)).toEqual({ file, checksums });
 });
@@ -116,7 +122,9 @@ test("the plugins for download are those of the SDKs in package.json", () => {
 });
 
 test("what only tests need is not got for everybody", () => {
-    expect(programs.map(({ name }) => name)).not.toContain("prometheus");
+    const names = programs.map(({ name }) => name);
+    expect(names).not.toContain("prometheus");
+    expect(names).not.toContain("helm");
 });
 
 test.each(["3.13.5", "2.42.0+ds"])("prometheus %s is taken from PATH", (version) => {
@@ -125,6 +133,14 @@ test.each(["3.13.5", "2.42.0+ds"])("prometheus %s is taken from PATH", (version)
     const answer = `prometheus, version ${version} (branch: , revision: unknown)\n  build user:\n`;
     expect(probe.pattern.exec(answer)?.[1]).toBe(version);
     expect(satisfies(version, probe.accepts)).toBe(true);
+});
+
+test("Helm of another major version is passed over on PATH", () => {
+    const { probe } = spec("helm");
+    if (probe.kind !== "version") throw new Error("no version probe");
+    expect(probe.pattern.exec("helm v3.16.4\n")?.[1]).toBe("3.16.4");
+    expect(probe.pattern.exec("helm v4.0.0\n")).toBeNull();
+    expect(satisfies("3.16.4", probe.accepts)).toBe(true);
 });
 
 function asModule(version: string): string {

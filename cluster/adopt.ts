@@ -1,6 +1,6 @@
 import { ApiException, type V1ManagedFieldsEntry } from "@kubernetes/client-node";
-import type { ObjectName } from "../../plan/istio/manifests";
-import type { Connection } from "../connection";
+import type { ObjectName } from "../plan/istio/manifests";
+import type { Connection } from "./connection";
 
 /** Field manager of what the stack took over from somebody else. */
 export const ADOPTED_MANAGER = "mesh-upgrade-adopted";

@@ -1,0 +1,204 @@
+import * as k8s from "@kubernetes/client-node";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { parse } from "yaml";
+import type { ChartValues } from "../config";
+import { NO_SETTINGS, SECTIONS, withoutDerived, type Settings } from "../plan/settings";
+import { isMap } from "../plan/values";
+import { ADOPTED_MANAGER } from "./adopt";
+import { found, type Connection } from "./connection";
+import { readLinkerdConfig } from "./linkerdConfig";
+
+/** ConfigMap of namespace linkerd in which the stack keeps the settings that it took over. */
+export const SETTINGS_CONFIG_MAP = "mesh-upgrade-adopted";
+/** Where the linkerd CLI keeps what differs from its defaults, keys included. */
+const OVERRIDES = "linkerd-config-overrides";
+/** By chart, its key in the stack's ConfigMap. */
+export const settingsKey = (section: keyof Settings) => `${section}.yaml`;
+
+/** Helm's newest record of release linkerd-viz. */
+export interface LiveRelease {
+    readonly revision: number;
+    readonly status: string;
+    /** `2024.5.3`. */
+    readonly chartVersion: string;
+    /** Values that the user gave, as Helm keeps them. May hold keys: never hand them on as they are. */
+    readonly config: ChartValues;
+}
+
+/** A Deployment of the mesh, as far as its settings show in it. */
+export interface LiveComponent {
+    readonly name: string;
+    readonly replicas: number;
+    /** Of its first own container. */
+    readonly args: readonly string[];
+    readonly image: string;
+    /** `checksum/config` of the pod template. */
+    readonly checksum: string | undefined;
+    /** `linkerd/cli edge-24.5.3` or `linkerd/helm edge-24.5.3`. */
+    readonly createdBy: string | undefined;
+}
+
+/** How what is installed was configured, by whomever. */
+export interface LiveInstallation {
+    /** Settings that this stack took over earlier; undefined: it took none. */
+    readonly taken: Settings | undefined;
+    /** Whether ConfigMap linkerd-config is of somebody else's making. */
+    readonly foreign: boolean;
+    /** Values of linkerd-config. */
+    readonly values: ChartValues;
+    /** What the linkerd CLI was asked for, without certificates and keys; undefined: not the CLI's installation. */
+    readonly overrides: ChartValues | undefined;
+    readonly heartbeatSchedule: string | undefined;
+    readonly controlPlane: readonly LiveComponent[];
+    readonly viz: readonly LiveComponent[];
+    /** failurePolicy of viz's webhook. */
+    readonly tapInjectorPolicy: string | undefined;
+    /** CA bundles of the webhooks and of tap's API by Service: PEM. */
+    readonly bundles: Readonly<Record<string, string | undefined>>;
+    readonly release: LiveRelease | undefined;
+}
+
+export async function observeInstallation(connection: Connection): Promise<LiveInstallation> {
+    const { core, apps, kubeconfig } = connection;
+    const batch = kubeconfig.makeApiClient(k8s.BatchV1Api);
+    const [config, live, overrides, taken, heartbeat, own, viz, releases, bundles] =
+        await Promise.all([
+            readLinkerdConfig(core),
+            found(core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" })),
+            found(core.readNamespacedSecret({ namespace: "linkerd", name: OVERRIDES })),
+            found(
+                core.readNamespacedConfigMap({ namespace: "linkerd", name: SETTINGS_CONFIG_MAP }),
+            ),
+            found(batch.readNamespacedCronJob({ namespace: "linkerd", name: "linkerd-heartbeat" })),
+            apps.listNamespacedDeployment({
+                namespace: "linkerd",
+                labelSelector: "linkerd.io/control-plane-ns=linkerd",
+            }),
+            apps.listNamespacedDeployment({
+                namespace: "linkerd-viz",
+                labelSelector: "linkerd.io/extension=viz",
+            }),
+            core.listNamespacedSecret({
+                namespace: "linkerd-viz",
+                labelSelector: "owner=helm,name=linkerd-viz",
+            }),
+            webhooks(kubeconfig),
+        ]);
+    const text = overrides?.data?.[OVERRIDES];
+    return {
+        taken: taken && settingsOfConfigMap(taken),
+        foreign:
+            live !== undefined &&
+            !live.metadata?.managedFields?.some(({ manager }) => manager === ADOPTED_MANAGER),
+        values: mapOf(config?.values),
+        overrides:
+            text === undefined
+                ? undefined
+                : withoutDerived(
+                      "controlPlane",
+                      mapOf(parse(Buffer.from(text, "base64").toString())),
+                      config?.version,
+                  ),
+        heartbeatSchedule: heartbeat?.spec?.schedule,
+        controlPlane: own.items.map(component),
+        viz: viz.items.map(component),
+        ...bundles,
+        release: await newestRelease(releases.items),
+    };
+}
+
+function settingsOfConfigMap({ data = {} }: k8s.V1ConfigMap): Settings {
+    const entries = SECTIONS.map((section) => [
+        section,
+        mapOf(parse(data[settingsKey(section)] ?? "")),
+    ]);
+    return { ...NO_SETTINGS, ...(Object.fromEntries(entries) as Settings) };
+}
+
+/** Containers that the injector adds, also in viz. */
+const PROXIES = ["linkerd-proxy", "linkerd-init"];
+
+function component({ metadata, spec }: k8s.V1Deployment): LiveComponent {
+    const { template } = spec ?? {};
+    const annotations = template?.metadata?.annotations ?? {};
+    const container = template?.spec?.containers.find(({ name }) => !PROXIES.includes(name));
+    return {
+        name: metadata?.name ?? "",
+        replicas: spec?.replicas ?? 1,
+        args: container?.args ?? [],
+        image: container?.image ?? "",
+        checksum: annotations["checksum/config"],
+        createdBy: annotations["linkerd.io/created-by"],
+    };
+}
+
+async function webhooks(kubeconfig: k8s.KubeConfig) {
+    const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    const registration = kubeconfig.makeApiClient(k8s.ApiregistrationV1Api);
+    const mutating = (name: string) =>
+        found(admission.readMutatingWebhookConfiguration({ name: `${name}-webhook-config` }));
+    const validating = (name: string) =>
+        found(admission.readValidatingWebhookConfiguration({ name: `${name}-webhook-config` }));
+    const [injector, profiles, policies, tapInjector, tap] = await Promise.all([
+        mutating("linkerd-proxy-injector"),
+        validating("linkerd-sp-validator"),
+        validating("linkerd-policy-validator"),
+        mutating("linkerd-tap-injector"),
+        found(registration.readAPIService({ name: "v1alpha1.tap.linkerd.io" })),
+    ]);
+    const ofHook = (hook: k8s.V1MutatingWebhookConfiguration | undefined) =>
+        decoded(hook?.webhooks?.[0]?.clientConfig.caBundle);
+    return {
+        tapInjectorPolicy: tapInjector?.webhooks?.[0]?.failurePolicy,
+        bundles: {
+            "linkerd-proxy-injector": ofHook(injector),
+            "linkerd-sp-validator": ofHook(profiles),
+            "linkerd-policy-validator": ofHook(policies),
+            "tap-injector": ofHook(tapInjector),
+            tap: decoded(tap?.spec?.caBundle),
+        },
+    };
+}
+
+/** Helm keeps one Secret per revision; labels `version` and `status` say which. */
+async function newestRelease(secrets: readonly k8s.V1Secret[]): Promise<LiveRelease | undefined> {
+    const revision = (secret: k8s.V1Secret) => Number(secret.metadata?.labels?.["version"] ?? 0);
+    const [newest] = [...secrets].sort((a, b) => revision(b) - revision(a));
+    if (!newest) {
+        return undefined;
+    }
+    const record = await helmRecord(newest.data?.["release"] ?? "");
+    return {
+        revision: revision(newest),
+        status: newest.metadata?.labels?.["status"] ?? "unknown",
+        chartVersion: record.chart?.metadata?.version ?? "",
+        config: mapOf(record.config),
+    };
+}
+
+interface HelmRecord {
+    readonly config?: unknown;
+    readonly chart?: { readonly metadata?: { readonly version?: string } };
+}
+
+const unzip = promisify(gunzip);
+
+/** A record is JSON, zipped, in base64, and once more in base64, as every Secret is (helm.sh/docs/topics/advanced). */
+async function helmRecord(data: string): Promise<HelmRecord> {
+    const inner = Buffer.from(Buffer.from(data, "base64").toString(), "base64");
+    try {
+        return JSON.parse((await unzip(inner)).toString()) as HelmRecord;
+    } catch {
+        // Older records are not zipped; what cannot be read is told by what it lacks.
+        return inner.toString().startsWith("{") ? (JSON.parse(inner.toString()) as HelmRecord) : {};
+    }
+}
+
+function decoded(base64: string | undefined): string | undefined {
+    return base64 ? Buffer.from(base64, "base64").toString() : undefined;
+}
+
+function mapOf(value: unknown): ChartValues {
+    return isMap(value) ? value : {};
+}

@@ -1,0 +1,90 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { KubeApi } from "../../cluster/api";
+import type { Connection } from "../../cluster/connection";
+import { listViz, nameOfObject } from "../../cluster/meshObjects";
+import { findTakenOver } from "../../cluster/takenOver";
+import { findUndeclared } from "../../cluster/undeclared";
+import { markedLines, takenOverLines, undeclaredLines } from "../../report/takenOver";
+import type { PruneInput } from "../../rollout/input";
+import { plain, type DeclaredObject } from "../declared";
+import { programCommand } from "../programCommand";
+
+/** Declared objects, and what has declared all of CRDs and control plane when its URN is known. */
+export interface Rendered {
+    readonly declared: readonly DeclaredObject[];
+    readonly by: readonly pulumi.Resource[];
+}
+
+/**
+ * Tells in preview what the engine's own list of changes does not: which objects are somebody else's so far, and which
+ * nobody declares.
+ * @param args.markViz whether viz is taken over object by object
+ */
+export function tellTakenOver(
+    connection: Connection,
+    rendered: Rendered,
+    args: { readonly adopt: boolean; readonly prune: boolean; readonly markViz: boolean },
+): pulumi.Output<string> {
+    return whenRendered(rendered, async (objects) => {
+        if (!pulumi.runtime.isDryRun()) {
+            return "";
+        }
+        const api = new KubeApi(connection);
+        const names = new Set(objects.map(nameOfObject));
+        const lines = [
+            ...(args.adopt ? takenOverLines(await findTakenOver(connection, objects)) : []),
+            ...(args.markViz ? markedLines(await listViz(api)) : []),
+            ...undeclaredLines((await findUndeclared(api, names)).map(nameOfObject), args.prune),
+        ];
+        api.close();
+        for (const line of lines) {
+            await pulumi.log.info(line);
+        }
+        return lines.join("\n");
+    });
+}
+
+/** Deletes what the stack does not declare, when everything that replaces it is ready. */
+export function pruneUndeclared(
+    cluster: PruneInput["cluster"],
+    rendered: Rendered,
+    version: string,
+    opts: pulumi.CustomResourceOptions,
+): pulumi.Resource {
+    const stdin = whenRendered(rendered, (objects) =>
+        Promise.resolve(
+            JSON.stringify({
+                cluster,
+                declared: objects.map(nameOfObject).sort(),
+            } satisfies PruneInput),
+        ),
+    );
+    return new command.local.Command(
+        "linkerd-prune",
+        {
+            ...programCommand,
+            create: "rollout/linkerd/prune.ts",
+            update: "rollout/linkerd/prune.ts",
+            stdin,
+            triggers: [version],
+        },
+        opts,
+    );
+}
+
+/** Hands the objects on, keys of Secrets included: the text that comes of them must hold none. */
+function whenRendered(
+    { declared, by }: Rendered,
+    use: (objects: readonly DeclaredObject[]) => Promise<string>,
+): pulumi.Output<string> {
+    return pulumi.all(by.map(({ urn }) => urn)).apply(async () => {
+        const all = await Promise.all(declared.map(plain));
+        // viz may have been registered by now, or not.
+        return use(all.filter(({ metadata }) => !inViz(metadata)));
+    });
+}
+
+function inViz({ name, namespace }: DeclaredObject["metadata"]): boolean {
+    return namespace === "linkerd-viz" || name === "linkerd-viz";
+}

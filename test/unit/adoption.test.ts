@@ -1,0 +1,211 @@
+import { describe, expect, it } from "vitest";
+import type { LiveComponent, LiveInstallation } from "../../cluster/adoption";
+import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
+import { parseConfig, type LinkerdStackConfig } from "../../config";
+import {
+    CHECKSUMS_ANNOTATION,
+    planAdoption,
+    settingsChart,
+    type Adoption,
+} from "../../plan/adoption";
+import type { Fault } from "../../plan/faults";
+import { ownershipFaults } from "../../plan/linkerd";
+import { NO_SETTINGS } from "../../plan/settings";
+import { EMPTY, NOTHING } from "./support/live";
+
+const STACK = "acme/mesh/prod";
+const configOf = (more: Record<string, unknown> = {}) =>
+    parseConfig({
+        context: "kind",
+        clusterUid: "0a1b",
+        linkerdVersion: "edge-24.5.3",
+        adopt: "true",
+        ...more,
+    }) as LinkerdStackConfig;
+const component = (name: string, fields: Partial<LiveComponent> = {}): LiveComponent => ({
+    name,
+    replicas: 1,
+    args: [],
+    image: `cr.l5d.io/linkerd/${name}:edge-24.5.3`,
+    checksum: undefined,
+    createdBy: "linkerd/helm edge-24.5.3",
+    ...fields,
+});
+const liveOf = (installation: Partial<LiveInstallation>): LiveLinkerd => ({
+    ...EMPTY,
+    linkerdVersion: "edge-24.5.3",
+    installed: true,
+    installation: { ...NOTHING, foreign: true, ...installation },
+});
+const plan = (
+    installation: Partial<LiveInstallation>,
+    config: Record<string, unknown> = {},
+    defaults = new Map<string, Record<string, unknown>>(),
+) => planAdoption(configOf(config), liveOf(installation), STACK, defaults) as Adoption;
+
+describe("taking over", () => {
+    it("begins with what the CLI was asked for, and with the heartbeat's own minute", () => {
+        const overrides = { controllerLogLevel: "debug" };
+        const { base, keep } = plan({ overrides, heartbeatSchedule: "7 3 * * *" });
+        const controlPlane = { heartbeatSchedule: "7 3 * * *", controllerLogLevel: "debug" };
+        expect(base.controlPlane).toEqual(controlPlane);
+        expect(keep).toEqual({ ...NO_SETTINGS, controlPlane });
+    });
+
+    it("of a control plane of Helm's compares with the defaults of the release that runs", () => {
+        const live = { values: { controllerLogLevel: "debug", controllerReplicas: 1 } };
+        expect(settingsChart(configOf(), liveOf(live))).toEqual([
+            { name: "linkerd-control-plane", version: "2024.5.3" },
+        ]);
+        const defaults = new Map([
+            [
+                "linkerd-control-plane 2024.5.3",
+                { controllerLogLevel: "info", controllerReplicas: 1 },
+            ],
+        ]);
+        expect(plan(live, {}, defaults).base.controlPlane).toEqual({ controllerLogLevel: "debug" });
+    });
+
+    it("is refused where those defaults are not to be had", () => {
+        const faults = plan({ values: {} }) as unknown as readonly Fault[];
+        expect(faults).toMatchObject([
+            {
+                subject: "ConfigMap linkerd/linkerd-config",
+                next: "put linkerd-control-plane-2024.5.3 into charts",
+            },
+        ]);
+    });
+
+    it("goes on with what was taken over before, whatever is live by now", () => {
+        const taken = { ...NO_SETTINGS, controlPlane: { controllerLogLevel: "debug" } };
+        const { base, keep } = plan({ taken, overrides: { controllerLogLevel: "trace" } });
+        expect(base.controlPlane).toEqual({ controllerLogLevel: "debug" });
+        expect(keep).toEqual(taken);
+    });
+
+    it("takes no setting from what the stack made itself", () => {
+        const live = { ...liveOf({ foreign: false, values: { controllerLogLevel: "debug" } }) };
+        const { keep } = planAdoption(configOf(), live, STACK, new Map()) as Adoption;
+        expect(keep).toEqual(NO_SETTINGS);
+    });
+
+    it("names a setting that the target's chart does not know, and leaves it out", () => {
+        const overrides = { proxyInit: { resources: { cpu: { limit: "1" } } } };
+        const defaults = new Map([["linkerd-control-plane 2024.5.3", { proxyInit: { a: 1 } }]]);
+        const { base, lines, keep } = plan({ overrides }, {}, defaults);
+        expect(base.controlPlane).toEqual({});
+        expect(keep?.controlPlane).toEqual(overrides);
+        expect(lines).toContain(
+            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.5.3: left out while this version is the target",
+        );
+    });
+
+    it("keeps checksums and the maker's mark only where the target is what runs", () => {
+        const live = {
+            overrides: {},
+            values: { cliVersion: "linkerd/cli edge-24.5.3" },
+            controlPlane: [component("linkerd-destination", { checksum: "abc" })],
+            viz: [component("tap", { checksum: "def" }), component("web")],
+        };
+        const same = plan(live);
+        expect(same.checksums).toEqual({ "linkerd-destination": "abc" });
+        expect(same.base.controlPlane).toEqual({ cliVersion: "linkerd/cli edge-24.5.3" });
+        expect(same.base.viz).toMatchObject({
+            podAnnotations: { [CHECKSUMS_ANNOTATION]: '{"tap":"def"}' },
+        });
+        const newer = plan(live, { linkerdVersion: "edge-24.7.5" });
+        expect(newer.checksums).toEqual({});
+        expect(newer.base.controlPlane).toEqual({});
+        expect(newer.base.viz).not.toHaveProperty("podAnnotations");
+    });
+
+    it("imports a Helm release of viz with its settings, and keeps its checksums without adopt", () => {
+        const release = { revision: 3, status: "deployed", chartVersion: "2024.5.3" };
+        const viz = [component("tap", { checksum: "def" })];
+        const config = { defaultLogLevel: "debug", tap: { keyPEM: "K", replicas: 2 } };
+        const adopted = plan({ overrides: {}, viz, release: { ...release, config } });
+        expect(adopted).toMatchObject({ importViz: true, markViz: false });
+        expect(adopted.keep?.viz).toEqual({ defaultLogLevel: "debug", tap: { replicas: 2 } });
+        const podAnnotations = { [CHECKSUMS_ANNOTATION]: '{"tap":"def"}' };
+        const later = { ...config, podAnnotations, tap: { externalSecret: true } };
+        const free = plan(
+            { foreign: false, viz, release: { ...release, config: later } },
+            { adopt: "false" },
+        );
+        expect(free.base.viz).toEqual({ podAnnotations });
+    });
+
+    it("reads the settings of a viz of the CLI from what runs", () => {
+        const viz = [
+            component("metrics-api", {
+                args: [
+                    "-controller-namespace=linkerd",
+                    "-log-level=debug",
+                    "-cluster-domain=cluster.local",
+                    "-prometheus-url=http://prometheus.monitoring:9090",
+                ],
+            }),
+            component("web", {
+                replicas: 2,
+                args: ["-grafana-addr=grafana:3000", "-log-level=info", "-cluster-domain=x"],
+            }),
+        ];
+        const { keep, markViz } = plan({ overrides: {}, viz, tapInjectorPolicy: "Fail" });
+        expect(markViz).toBe(true);
+        expect(keep?.viz).toEqual({
+            prometheusUrl: "http://prometheus.monitoring:9090",
+            prometheus: { enabled: false },
+            grafana: { url: "grafana:3000" },
+            tapInjector: { failurePolicy: "Fail" },
+            metricsAPI: { logLevel: "debug" },
+            dashboard: { replicas: 2 },
+        });
+    });
+
+    it("leaves a viz alone that the stack file does not want", () => {
+        const viz = [component("web", { replicas: 2 })];
+        const adopted = plan({ overrides: {}, viz }, { viz: { enabled: false } });
+        expect(adopted).toMatchObject({ markViz: false, base: { viz: {} } });
+        expect(adopted.lines.join("\n")).not.toContain("viz");
+    });
+});
+
+describe("adopt takes over what nobody's stack made, and nothing else", () => {
+    const crd = (fields: Partial<LiveCrd>): LiveCrd => ({
+        name: "servers.policy.linkerd.io",
+        chartVersion: "2024.5.3",
+        linkerd: true,
+        stack: undefined,
+        ...fields,
+    });
+    const faultsOf = (fields: Partial<LiveLinkerd>) =>
+        ownershipFaults({ ...liveOf({}), ...fields }, STACK, configOf());
+
+    it.each([
+        {
+            name: "a namespace of the CLI's",
+            live: { namespaces: [{ name: "linkerd", stack: undefined }] },
+        },
+        { name: "CRDs of the CLI's", live: { crds: [crd({})] } },
+        {
+            name: "routes that Linkerd brought",
+            live: { crds: [crd({ name: "httproutes.gateway.networking.k8s.io" })] },
+        },
+    ])("$name is taken over", ({ live }) => {
+        expect(faultsOf(live)).toEqual([]);
+    });
+
+    it.each([
+        {
+            name: "a namespace of another stack",
+            live: { namespaces: [{ name: "linkerd", stack: "x" }] },
+        },
+        { name: "CRDs of another stack", live: { crds: [crd({ stack: "x" })] } },
+        {
+            name: "routes that somebody else brought",
+            live: { crds: [crd({ name: "httproutes.gateway.networking.k8s.io", linkerd: false })] },
+        },
+    ])("$name stays refused", ({ live }) => {
+        expect(faultsOf(live)).toHaveLength(1);
+    });
+});

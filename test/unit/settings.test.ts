@@ -1,0 +1,100 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { ChartValues } from "../../config";
+import {
+    difference,
+    NO_SETTINGS,
+    settingFaults,
+    settingLines,
+    settingsOf,
+    unknownSettings,
+    withoutDerived,
+    withoutSettings,
+} from "../../plan/settings";
+import { merge } from "../../plan/values";
+
+describe("settings of a live installation", () => {
+    it("come without keys, certificates and what the program derives", () => {
+        const live = {
+            linkerdVersion: "edge-24.5.3",
+            cliVersion: "linkerd/cli edge-24.5.3",
+            identityTrustAnchorsPEM: "ANCHORS",
+            identity: {
+                issuer: {
+                    scheme: "linkerd.io/tls",
+                    issuanceLifetime: "12h0m0s",
+                    tls: { crtPEM: "CERT", keyPEM: "KEY" },
+                },
+            },
+            proxyInjector: { crtPEM: "C", keyPEM: "K", caBundle: "B", timeoutSeconds: 5 },
+            other: { text: "-----BEGIN EC PRIVATE KEY-----" },
+        };
+        expect(withoutDerived("controlPlane", live, "edge-24.5.3")).toEqual({
+            identity: { issuer: { issuanceLifetime: "12h0m0s" } },
+            proxyInjector: { timeoutSeconds: 5 },
+        });
+    });
+
+    it("do not hold an upgrade back by image versions that the old installer filled in", () => {
+        const live = {
+            controllerImageVersion: "edge-24.5.3",
+            proxy: { image: { version: "edge-24.5.3" } },
+            proxyInit: { image: { version: "v2.4.1" } },
+        };
+        expect(withoutDerived("controlPlane", live, "edge-24.5.3")).toEqual({
+            proxyInit: { image: { version: "v2.4.1" } },
+        });
+    });
+
+    it("are what differs from the chart's defaults; a list is one setting", () => {
+        const defaults = { a: 1, b: { c: [1, 2], d: "x" }, e: {} };
+        const live = { a: 1, b: { c: [2], d: "x" }, e: {}, f: { g: false } };
+        expect(difference(live, defaults)).toEqual({ b: { c: [2] }, f: { g: false } });
+    });
+
+    it("put back over the defaults give the live values, for any values", () => {
+        const leaf = fc.oneof(fc.integer(), fc.string(), fc.boolean());
+        const values = fc.dictionary(
+            fc.constantFrom("a", "b", "c"),
+            fc.oneof(leaf, fc.dictionary(fc.constantFrom("x", "y"), leaf, { minKeys: 1 })),
+        );
+        fc.assert(
+            fc.property(values, values, (defaults, changes) => {
+                const live = merge(defaults, changes);
+                expect(merge(defaults, difference(live, defaults))).toEqual(live);
+            }),
+        );
+    });
+
+    it.each<{ name: string; values: ChartValues; unknown: string[][] }>([
+        { name: "a key that went", values: { gone: 1 }, unknown: [["gone"]] },
+        { name: "a key inside", values: { proxy: { gone: 1 } }, unknown: [["proxy", "gone"]] },
+        { name: "what is there", values: { proxy: { logLevel: "x" } }, unknown: [] },
+        { name: "anything below an empty map", values: { extra: { a: { b: 1 } } }, unknown: [] },
+        { name: "a label of the user's", values: { nodeSelector: { zone: "a" } }, unknown: [] },
+    ])("are looked up in the target's chart: $name", ({ values, unknown }) => {
+        const defaults = { proxy: { logLevel: "warn" }, extra: {}, nodeSelector: { os: "linux" } };
+        expect(unknownSettings(values, defaults)).toEqual(unknown);
+        expect(settingsOf(withoutSettings(values, unknown)).map(([path]) => path)).toEqual(
+            settingsOf(values)
+                .map(([path]) => path)
+                .filter((path) => !unknown.some((one) => one.join() === path.join())),
+        );
+    });
+
+    it("are shown as they stand in a stack file", () => {
+        const controlPlane = { podAnnotations: { "a.example/b": "c" }, proxy: { cores: 2 } };
+        expect(settingLines({ ...NO_SETTINGS, controlPlane })).toEqual([
+            'controlPlane.values.podAnnotations["a.example/b"]: "c"',
+            "controlPlane.values.proxy.cores: 2",
+        ]);
+    });
+
+    it("are not lost when adopt goes: each that the stack file does not name is refused", () => {
+        const taken = { ...NO_SETTINGS, viz: { dashboard: { replicas: 2 }, jaegerUrl: "j" } };
+        const own = { ...NO_SETTINGS, viz: { jaegerUrl: "another" } };
+        expect(settingFaults(taken, own)).toMatchObject([
+            { subject: "viz.values.dashboard.replicas", value: "2" },
+        ]);
+    });
+});

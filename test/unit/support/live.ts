@@ -1,0 +1,30 @@
+import type { LiveInstallation } from "../../../cluster/adoption";
+import type { LiveLinkerd } from "../../../cluster/linkerd";
+
+/** Nothing is installed. */
+export const NOTHING: LiveInstallation = {
+    taken: undefined,
+    foreign: false,
+    values: {},
+    overrides: undefined,
+    heartbeatSchedule: undefined,
+    controlPlane: [],
+    viz: [],
+    tapInjectorPolicy: undefined,
+    bundles: {},
+    release: undefined,
+};
+
+/** A cluster without Linkerd. */
+export const EMPTY: LiveLinkerd = {
+    namespaces: [],
+    linkerdVersion: undefined,
+    installed: false,
+    crds: [],
+    identity: { installed: false },
+    webhooks: { leaves: {}, bundles: {} },
+    vizRelease: undefined,
+    vizObjects: false,
+    installation: NOTHING,
+    serverVersion: "v1.34.4",
+};

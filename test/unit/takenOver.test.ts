@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { keepChecksums } from "../../charts/keepChecksums";
+import { differences, undeclared } from "../../cluster/takenOver";
+import { takenOverLines, undeclaredLines } from "../../report/takenOver";
+
+describe("what preview tells of an object that is taken over", () => {
+    it.each([
+        {
+            name: "a value",
+            before: { spec: { replicas: 1 } },
+            after: { spec: { replicas: 2 } },
+            paths: ["spec.replicas"],
+        },
+        { name: "nothing", before: { a: [{ b: 1 }] }, after: { a: [{ b: 1 }] }, paths: [] },
+        {
+            name: "an element",
+            before: { a: [{ b: 1 }] },
+            after: { a: [{ b: 2 }] },
+            paths: ["a[0].b"],
+        },
+        { name: "a longer list", before: { a: [1] }, after: { a: [1, 2] }, paths: ["a"] },
+        {
+            name: "a map that comes",
+            before: {},
+            after: { labels: { "x.io/y": "z" } },
+            paths: ['labels["x.io/y"]'],
+        },
+    ])("names the fields that differ: $name", ({ before, after, paths }) => {
+        expect(differences(before, after)).toEqual(paths);
+    });
+
+    it("names what the old installer set and nobody declares", () => {
+        const fields = {
+            "f:metadata": { "f:labels": { ".": {}, "f:old": {}, "f:kept": {} } },
+            "f:spec": {
+                "f:ports": {
+                    'k:{"port":80,"protocol":"TCP"}': { "f:port": {} },
+                    'k:{"port":81}': {},
+                },
+            },
+        };
+        const declared = { metadata: { labels: { kept: "a" } }, spec: { ports: [{ port: 80 }] } };
+        expect(undeclared(fields, declared)).toEqual(["metadata.labels.old", "spec.ports[81]"]);
+    });
+
+    it("is one line an object, and bounded", () => {
+        const object = { name: "Service a/b", managers: ["kubectl"], changed: [], dropped: [] };
+        const many = Array.from({ length: 10 }, (_, index) => `spec.f${index}`);
+        expect(takenOverLines([object, { ...object, changed: many, dropped: ["x"] }])).toEqual([
+            "adopt: 2 objects are taken over",
+            "  takes over Service a/b (kubectl): as it is",
+            "  takes over Service a/b (kubectl): differs in spec.f0, spec.f1, spec.f2, spec.f3, spec.f4, spec.f5, spec.f6, spec.f7 and 2 fields more; drops x",
+        ]);
+        expect(takenOverLines(Array.from({ length: 121 }, () => object)).at(-1)).toBe(
+            "  and 1 objects more",
+        );
+    });
+
+    it("says of what nobody declares whether it goes", () => {
+        expect(undeclaredLines(["Secret a/b"], false)[0]).toContain("left alone: Secret a/b");
+        expect(undeclaredLines(["Secret a/b"], true)[0]).toContain("prune: deletes Secret a/b");
+    });
+});
+
+describe("viz's post-renderer", () => {
+    const manifest = (annotations: string) =>
+        `---\nkind: Deployment\nmetadata:\n  name: tap\nspec:\n  template:\n    metadata:\n      annotations:\n${annotations}`;
+
+    it("puts the kept checksum in the place of the chart's and takes its own mark away", () => {
+        const mark = `        mesh-upgrade/checksums: '{"tap":"kept","web":"x"}'\n`;
+        const own = `        checksum/config: made\n`;
+        expect(keepChecksums(manifest(own + mark))).toBe(
+            manifest("        checksum/config: kept\n"),
+        );
+    });
+
+    it("leaves everything else as it stands, to the byte", () => {
+        const stream = manifest("        checksum/config: yes # 0644\n");
+        expect(keepChecksums(stream)).toBe(stream);
+    });
+});
