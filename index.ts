@@ -17,7 +17,9 @@ import { chartsOf, planIstio } from "./plan/istio/plan";
 import { plannedTarget } from "./plan/istio/target";
 import { chartFaults, crdVersion, planLinkerd } from "./plan/linkerd";
 import { overlapFaults } from "./plan/waves";
+import { backupLines } from "./report/backup";
 import { dataPlaneLines, previewLines } from "./report/preview";
+import { backupFaults } from "./rollout/backup/faults";
 
 async function program() {
     const config = await readConfig();
@@ -58,7 +60,8 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
     const dataPlane = await observeDataPlane(new KubeApi(connection)).catch(unknownInPreview);
 
     const version = config.linkerdVersion;
-    const [charts, plan] = await Promise.all([
+    const [backup, charts, plan] = await Promise.all([
+        backupFaults(config.backup, stack),
         locateCharts(config.charts, [
             { name: "linkerd-crds", version: crdVersion(version, live).chartVersion },
             { name: "linkerd-control-plane", version: version.chartVersion },
@@ -68,6 +71,7 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
     ]);
     const { waves } = config.rollout;
     const faults = [
+        ...backup,
         ...charts.faults,
         ...chartFaults(charts.located, live.serverVersion),
         ...(typeof dataPlane === "string"
@@ -77,7 +81,11 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
     if (!("version" in plan) || faults.length > 0) {
         throw new RefusedError([...("version" in plan ? [] : plan), ...faults]);
     }
-    for (const line of previewLines(plan, dataPlane, waves)) {
+    const lines = [
+        ...previewLines(plan, dataPlane, waves),
+        ...backupLines(config.backup, stack, live.linkerdVersion),
+    ];
+    for (const line of lines) {
         await pulumi.log.info(line);
     }
 

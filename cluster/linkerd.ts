@@ -49,6 +49,11 @@ export interface LiveLinkerd {
 const CRDS =
     /\.(policy\.linkerd\.io|workload\.linkerd\.io)$|^serviceprofiles\.linkerd\.io$|^(http|grpc)routes\.gateway\.networking\.k8s\.io$/;
 
+/** Whether a CRD, by its name, is of the chart linkerd-crds. */
+export function isLinkerdCrd(name: string): boolean {
+    return CRDS.test(name);
+}
+
 export async function observeLinkerd(connection: Connection): Promise<LiveLinkerd> {
     const { core, apps, kubeconfig } = connection;
     const secret = (namespace: string, name: string) =>
@@ -92,7 +97,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         linkerdVersion: config?.version,
         installed: config !== undefined,
         crds: crds
-            .filter((crd) => CRDS.test(crd.metadata?.name ?? ""))
+            .filter((crd) => isLinkerdCrd(crd.metadata?.name ?? ""))
             .map((crd) => ({
                 name: crd.metadata?.name ?? "",
                 chartVersion: /^linkerd-crds-(.+)$/.exec(
