@@ -22,6 +22,14 @@ export type IdentityConfig =
     /** Trust anchors and issuer of the mesh that is taken over, in the scheme that it has. */
     | { readonly source: "adopted" };
 
+/** Where a backup goes before each upgrade. */
+export interface BackupConfig {
+    /** Path, relative to the project; made where it does not exist. */
+    readonly directory: string;
+    /** Of age (age1...), public: Secrets are encrypted for it; undefined: they are left out. */
+    readonly recipient?: string | undefined;
+}
+
 /** What a stack of any mesh says. */
 export interface Config {
     /** Context of the kubeconfig; never guessed. */
@@ -44,6 +52,8 @@ export interface LinkerdStackConfig extends Config {
     /** Objects of the control plane that the stack does not declare are deleted. Defaults to false. */
     readonly prune: boolean;
     readonly identity: IdentityConfig;
+    /** undefined: no backup is made. */
+    readonly backup: BackupConfig | undefined;
     readonly crds: { readonly values: ChartValues };
     readonly controlPlane: { readonly values: ChartValues };
     readonly viz: { readonly enabled: boolean; readonly values: ChartValues };
@@ -103,6 +113,15 @@ const schema = z.strictObject({
         (value) => (isEmpty(value) ? { source: "generated" } : value),
         identity,
     ),
+    backup: z.preprocess(
+        (value) => (isEmpty(value) ? undefined : value),
+        z
+            .strictObject({
+                directory: z.string().min(1, "must name a directory"),
+                recipient: z.string().optional(),
+            })
+            .optional(),
+    ),
     crds: chartSection,
     controlPlane: chartSection,
     viz: z
@@ -115,6 +134,7 @@ const NEXT: Readonly<Record<string, string>> = {
     context: "kubectl config get-contexts -o name, then: pulumi config set context NAME",
     clusterUid:
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
+    backup: "set backup.directory to a path and, for Secrets, backup.recipient to an age recipient (docs/backup.md)",
     identity:
         "set identity.source to generated, to adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key",
 };
@@ -142,13 +162,24 @@ export function parseConfig(
     faults.push(...meshFaults(version !== undefined, !isEmpty(raw["istio"])));
     faults.push(...linkerdOnlyFaults(result.data));
     faults.push(...secretFaults(result.data, secretKeys));
+    faults.push(...backupFaults(raw));
     const istio = result.data?.istio && resolveIstio(result.data.istio, result.data.rollout.waves);
     faults.push(...(istio?.faults ?? []));
     if (!result.success || faults.length > 0) {
         throw new RefusedError(faults);
     }
-    const { context, clusterUid, kubeconfig, charts, rollout, identity, crds, controlPlane, viz } =
-        result.data;
+    const {
+        context,
+        clusterUid,
+        kubeconfig,
+        charts,
+        rollout,
+        identity,
+        backup,
+        crds,
+        controlPlane,
+        viz,
+    } = result.data;
     const common = { context, clusterUid, rollout, kubeconfig: kubeconfig || undefined };
     if (istio) {
         return {
@@ -165,7 +196,7 @@ export function parseConfig(
         adopt: result.data.adopt,
         prune: result.data.prune,
         charts: charts || EDGE_REPOSITORY,
-        ...{ identity, crds, controlPlane, viz },
+        ...{ identity, backup, crds, controlPlane, viz },
     };
 }
 
@@ -201,6 +232,19 @@ function linkerdOnlyFaults(config: z.infer<typeof schema> | undefined): Fault[] 
         }));
 }
 
+/** What a backup holds is Linkerd's. */
+function backupFaults(raw: Readonly<Record<string, unknown>>): Fault[] {
+    return isEmpty(raw["istio"]) || isEmpty(raw["backup"])
+        ? []
+        : [
+              {
+                  subject: "backup",
+                  rule: "is for Linkerd; with Istio the old revision stays beside the new one until nothing uses it",
+                  next: "pulumi config rm backup",
+              },
+          ];
+}
+
 /** Reads the stack's config; the only place that does. */
 export async function readConfig(): Promise<StackConfig> {
     const config = new pulumi.Config();
@@ -216,7 +260,7 @@ export async function readConfig(): Promise<StackConfig> {
     ]) {
         raw[key] = config.get(key) ?? "";
     }
-    for (const key of ["crds", "controlPlane", "viz", "rollout", "istio"]) {
+    for (const key of ["backup", "crds", "controlPlane", "viz", "rollout", "istio"]) {
         raw[key] = parseJson(config.get(key));
     }
     // The PEM texts are needed in plain to be checked; what is declared with them is marked secret again.

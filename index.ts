@@ -18,7 +18,9 @@ import { chartsOf, planIstio } from "./plan/istio/plan";
 import { plannedTarget } from "./plan/istio/target";
 import { chartFaults, crdVersion, planLinkerd } from "./plan/linkerd";
 import { overlapFaults } from "./plan/waves";
+import { backupLines } from "./report/backup";
 import { dataPlaneLines, previewLines } from "./report/preview";
+import { backupFaults } from "./rollout/backup/faults";
 
 async function program() {
     const config = await readConfig();
@@ -59,7 +61,8 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
     const dataPlane = await observeDataPlane(new KubeApi(connection)).catch(unknownInPreview);
 
     const version = config.linkerdVersion;
-    const [charts, before] = await Promise.all([
+    const [backup, charts, before] = await Promise.all([
+        backupFaults(config.backup, stack),
         locateCharts(config.charts, [
             { name: "linkerd-crds", version: crdVersion(version, live).chartVersion },
             { name: "linkerd-control-plane", version: version.chartVersion },
@@ -72,6 +75,7 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
     const plan = await planLinkerd(config, live, stack, new Date(), defaults);
     const { waves } = config.rollout;
     const faults = [
+        ...backup,
         ...charts.faults,
         ...chartFaults(charts.located, live.serverVersion),
         ...(typeof dataPlane === "string"
@@ -81,7 +85,11 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
     if (!("version" in plan) || faults.length > 0) {
         throw new RefusedError([...("version" in plan ? [] : plan), ...faults]);
     }
-    for (const line of previewLines(plan, dataPlane, waves)) {
+    const lines = [
+        ...previewLines(plan, dataPlane, waves),
+        ...backupLines(config.backup, stack, live.linkerdVersion),
+    ];
+    for (const line of lines) {
         await pulumi.log.info(line);
     }
 

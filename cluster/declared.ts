@@ -17,14 +17,22 @@ export async function compareDeclared(
 ): Promise<readonly Fault[]> {
     const api = new RawApi(connection);
     return faultsOf(objects, async (object) => {
-        const live = comparable(await api.read(object));
-        const applied = comparable(await api.dryRunApply(object));
-        const names = Object.keys({ ...live, ...applied }).filter(
-            (name) => !isDeepStrictEqual(live[name], applied[name]),
-        );
+        const names = await differingFields(api, object);
         // Fields by name only: values may be secret.
         return names.length > 0 ? `differs from what the stack declares (${names.join(", ")})` : "";
     });
+}
+
+/**
+ * Top-level fields of the live object that applying would change; the API server itself judges what is equal.
+ * @throws ApiError (404: the object is missing)
+ */
+export async function differingFields(api: RawApi, object: ObjectReference): Promise<string[]> {
+    const live = comparable(await api.read(object));
+    const applied = comparable(await api.dryRunApply(object));
+    return Object.keys({ ...live, ...applied }).filter(
+        (name) => !isDeepStrictEqual(live[name], applied[name]),
+    );
 }
 
 /** Returns a fault for each object that does not exist. */
@@ -51,21 +59,34 @@ async function faultsOf(
     objects: readonly ObjectReference[],
     problemOf: (object: ObjectReference) => Promise<string>,
 ): Promise<readonly Fault[]> {
-    const faults: (Fault | undefined)[] = [];
+    const rules = await forEachObject(objects, (object) =>
+        problemOf(object).catch((error: Error) =>
+            error instanceof RawApiError && error.status === 404
+                ? "is missing in the cluster"
+                : `cannot be compared: ${error.message}`,
+        ),
+    );
+    return objects.flatMap((object, index) => {
+        const rule = rules[index] ?? "";
+        return rule === "" ? [] : [fault(object, rule)];
+    });
+}
+
+/** Results in the order of the objects; a few requests are under way at the same time. */
+export async function forEachObject<O, T>(
+    objects: readonly O[],
+    work: (object: O) => Promise<T>,
+): Promise<T[]> {
+    const results: T[] = [];
     const queue = [...objects.entries()];
     const worker = async () => {
         for (let next = queue.shift(); next; next = queue.shift()) {
             const [index, object] = next;
-            const rule = await problemOf(object).catch((error: Error) =>
-                error instanceof RawApiError && error.status === 404
-                    ? "is missing in the cluster"
-                    : `cannot be compared: ${error.message}`,
-            );
-            faults[index] = rule === "" ? undefined : fault(object, rule);
+            results[index] = await work(object);
         }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    return faults.filter((one) => one !== undefined);
+    return results;
 }
 
 function fault({ kind, metadata }: ObjectReference, rule: string): Fault {

@@ -55,6 +55,11 @@ export interface LiveLinkerd {
 const CRDS =
     /\.(policy\.linkerd\.io|workload\.linkerd\.io)$|^serviceprofiles\.linkerd\.io$|^(http|grpc)routes\.gateway\.networking\.k8s\.io$/;
 
+/** Whether a CRD, by its name, is of the chart linkerd-crds. */
+export function isLinkerdCrd(name: string): boolean {
+    return CRDS.test(name);
+}
+
 export async function observeLinkerd(connection: Connection): Promise<LiveLinkerd> {
     const { core, kubeconfig } = connection;
     const secret = (namespace: string, name: string) =>
@@ -91,7 +96,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         linkerdVersion: config?.version,
         installed: config !== undefined,
         crds: crds
-            .filter((crd) => CRDS.test(crd.metadata?.name ?? ""))
+            .filter((crd) => isLinkerdCrd(crd.metadata?.name ?? ""))
             .map((crd) => ({
                 name: crd.metadata?.name ?? "",
                 ...madeBy(crd),

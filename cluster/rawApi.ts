@@ -33,21 +33,46 @@ export class RawApi {
         });
     }
 
+    /** A forced server-side apply; returns the object. */
+    async apply(object: ObjectReference, fieldManager: string): Promise<RawObject> {
+        return this.api.send("PATCH", await this.pathOf(object), {
+            body: object,
+            contentType: "application/apply-patch+yaml",
+            query: { fieldManager, force: "true" },
+        });
+    }
+
+    /** Changes the given fields of an object; 409 where its resourceVersion, if given, is another one. */
+    async mergePatch(object: ObjectReference, body: unknown): Promise<RawObject> {
+        return this.api.mergePatch(await this.pathOf(object), body);
+    }
+
+    /** Whether the cluster serves a kind now. */
+    async serves(apiVersion: string, kind: string): Promise<boolean> {
+        this.resources.delete(baseOf(apiVersion));
+        const kinds = await this.kindsOf(apiVersion).catch(() => new Map<string, Resource>());
+        return kinds.has(kind);
+    }
+
     private async pathOf({ apiVersion, kind, metadata }: ObjectReference): Promise<string> {
-        const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-        let kinds = this.resources.get(base);
-        if (!kinds) {
-            kinds = this.discover(base);
-            this.resources.set(base, kinds);
-        }
-        const resource = (await kinds).get(kind);
+        const resource = (await this.kindsOf(apiVersion)).get(kind);
         if (!resource) {
             throw new ApiError(404, `the cluster has no kind ${kind} in ${apiVersion}`);
         }
         const namespace = resource.namespaced
             ? `/namespaces/${metadata.namespace ?? "default"}`
             : "";
-        return `${base}${namespace}/${resource.name}/${metadata.name}`;
+        return `${baseOf(apiVersion)}${namespace}/${resource.name}/${metadata.name}`;
+    }
+
+    private kindsOf(apiVersion: string): Promise<Map<string, Resource>> {
+        const base = baseOf(apiVersion);
+        let kinds = this.resources.get(base);
+        if (!kinds) {
+            kinds = this.discover(base);
+            this.resources.set(base, kinds);
+        }
+        return kinds;
     }
 
     private async discover(base: string): Promise<Map<string, Resource>> {
@@ -58,6 +83,10 @@ export class RawApi {
                 .map((one) => [one.kind, one]),
         );
     }
+}
+
+function baseOf(apiVersion: string): string {
+    return apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
 }
 
 /** An object of which apiVersion, kind, name and namespace are known. */

@@ -90,6 +90,21 @@ export const baselineInput = z.strictObject({
 
 export type BaselineInput = z.infer<typeof baselineInput>;
 
+/** What `backup` reads on stdin. */
+export const backupInput = z.strictObject({
+    cluster,
+    /** `organization/mesh-upgrade/prod`. */
+    stack: z.string(),
+    /** Version that the update brings: `edge-24.7.5`. */
+    to: z.string(),
+    /** Path; relative to the project. */
+    directory: z.string(),
+    /** Of age; undefined: Secrets are left out. */
+    recipient: z.string().optional(),
+});
+
+export type BackupInput = z.infer<typeof backupInput>;
+
 /** What a wave's command reads on stdin: JSON, without credentials. */
 export const waveInput = z.strictObject({
     target,

@@ -1,16 +1,10 @@
 // The rollout program from a shell: `npm run rollout -- --help`.
 import { KubeApi } from "../cluster/api";
-import {
-    ClusterError,
-    connect,
-    readClusterUid,
-    reasonOf,
-    type Connection,
-} from "../cluster/connection";
+import { connect, readClusterUid, type Connection } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
 import { readLinkerdConfig } from "../cluster/linkerdConfig";
 import { planDataPlane, withBudgets } from "../plan/dataPlane";
-import { formatFaults, RefusedError, type Fault } from "../plan/faults";
+import { RefusedError } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
 import { scopeOf } from "../plan/waves";
 import { waveLines } from "../report/preview";
@@ -22,6 +16,7 @@ import { meshOf } from "./mesh";
 import { HELP, readOptions, SELECTED, type Options } from "./options";
 import { failureLines, summaryLine, tableLines } from "./report";
 import { refusalText, runWave } from "./runWave";
+import { runShell } from "./shell";
 
 const INTERRUPTED = 130;
 const AGAIN = "mend what is named, then run the same again: it goes on where it stopped";
@@ -161,31 +156,4 @@ function follow(event: RolloutEvent, rolling: Set<string>): void {
     }
 }
 
-/** What a stack's config says for Pulumi is an option here. */
-function fromShell({ subject, rule, value, next }: ClusterError): Fault {
-    const here: Readonly<Record<string, string>> = {
-        context: "--context NAME; kubectl config get-contexts -o name",
-        kubeconfig: "--kubeconfig FILE, or set KUBECONFIG",
-        clusterUid: "--context NAME of that cluster, or its --cluster-uid UID",
-    };
-    return {
-        subject,
-        value,
-        rule,
-        next: (next.includes("pulumi config set") ? here[subject] : undefined) ?? next,
-    };
-}
-
-main().then(
-    (code) => (process.exitCode = code),
-    (error: unknown) => {
-        const text =
-            error instanceof RefusedError
-                ? error.message
-                : error instanceof ClusterError
-                  ? formatFaults([fromShell(error)])
-                  : reasonOf(error);
-        process.stderr.write(`${text}\n`);
-        process.exitCode = 1;
-    },
-);
+runShell(main);

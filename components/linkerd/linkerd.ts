@@ -4,6 +4,7 @@ import type { LinkerdStackConfig } from "../../config";
 import type { LinkerdPlan } from "../../plan/linkerd";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
+import { declareBackup } from "../backup";
 import { checkDeclared } from "../check";
 import { providerFor } from "../cluster";
 import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
@@ -33,6 +34,9 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
     const { rollout } = config;
     const triggers = [target.version, target.proxy];
     const baseline = declareBaseline({ rollout, target, triggers, cluster: address });
+    const backup =
+        config.backup &&
+        declareBackup({ ...config.backup, cluster: address, stack, to: target.version }, triggers);
     const crds = new LinkerdCrds(
         "linkerd-crds",
         {
@@ -42,7 +46,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             cluster: address,
             stack,
         },
-        { provider, dependsOn: baseline },
+        { provider, dependsOn: [baseline, ...(backup ? [backup] : [])] },
     );
     const controlPlane = new LinkerdControlPlane(
         "linkerd-control-plane",
@@ -102,6 +106,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         crdVersion: plan.crds.tag,
         webhookCertificatesUntil: firstExpiry(plan.webhooks),
         rollout: parsed,
+        ...(backup ? { backup: backup.stdout.apply((text) => JSON.parse(text) as unknown) } : {}),
         declaredObjects: checkDeclared(connection, declared, reports, viz?.release),
     };
 }
