@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { isSpan, spanMilliseconds, type Span } from "./plan/durations";
 import { RefusedError, type Fault } from "./plan/faults";
 import { istioSection, resolveIstio, type IstioConfig } from "./plan/istio/config";
+import type { Rotation } from "./plan/rotation";
 import { rollout, type Rollout } from "./plan/waves";
 import { isFault, parseLinkerdVersion, type LinkerdVersion } from "./plan/versions";
 
@@ -10,15 +12,33 @@ export type ChartValues = Readonly<Record<string, unknown>>;
 
 /**
  * Where the mesh's trust anchor and issuer come from. Static: it does not depend on what is found in the
- * cluster. `generated`: made by the first update and kept by the stack. `config`: PEM texts of the user's.
+ * cluster. `generated`: made by the first update and kept by the stack. `adopted`: the live ones are kept, and there have to
+ * be some. `config`: PEM texts of the user's.
  */
 export type IdentityConfig =
-    | { readonly source: "generated" }
+    | {
+          readonly source: "generated" | "adopted";
+          /** Absent: keys and anchors stay as they are. */
+          readonly rotation?: Rotation | undefined;
+      }
     | {
           readonly source: "config";
           readonly trustAnchors: string;
           readonly issuer: { readonly certificate: string; readonly key: string };
       };
+
+/** How far the webhooks' certificates have become the stack's own; see plan/webhooks.ts. */
+export type WebhookStage = (typeof WEBHOOK_STAGES)[number];
+const WEBHOOK_STAGES = ["adopted", "publish", "swap", "own"] as const;
+
+/** Limits for certificates. */
+export interface CertificatesConfig {
+    /** Refused is what ends before the planned end of the update and this time more. */
+    readonly refuseBefore: Span;
+    /** A webhook's certificate that has less time left is renewed. */
+    readonly renewWebhooksBefore: Span;
+    readonly webhooks: WebhookStage;
+}
 
 /** What a stack of any mesh says. */
 export interface Config {
@@ -37,7 +57,10 @@ export interface Config {
 export interface LinkerdStackConfig extends Config {
     readonly mesh: "linkerd";
     readonly linkerdVersion: LinkerdVersion;
+    /** What is there and was not made by this stack is taken over. */
+    readonly adopt: boolean;
     readonly identity: IdentityConfig;
+    readonly certificates: CertificatesConfig;
     readonly crds: { readonly values: ChartValues };
     readonly controlPlane: { readonly values: ChartValues };
     readonly viz: { readonly enabled: boolean; readonly values: ChartValues };
@@ -57,14 +80,53 @@ const chartSection = z.strictObject({ values }).default({ values: {} });
 const pem = (kind: string) =>
     z.string().regex(new RegExp(`-----BEGIN [A-Z ]*${kind}-----`), `must be PEM text (${kind})`);
 
+/** YAML reads 2027 as a number. */
+const rotationName = z.coerce
+    .string()
+    .regex(
+        /^[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?$/,
+        "must be a name of 1 to 40 lower-case letters, digits, dots and dashes, such as 2027-01",
+    );
+const rotation = z
+    .union(
+        [
+            z.strictObject({ issuer: rotationName }),
+            z.strictObject({
+                anchor: rotationName,
+                stage: z.enum(["bundle", "issuer", "finish"]),
+            }),
+        ],
+        "must be { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }; NAME of up to 40 lower-case letters, digits, dots and dashes",
+    )
+    .optional();
+
 const identity = z.discriminatedUnion("source", [
-    z.strictObject({ source: z.literal("generated") }),
+    z.strictObject({ source: z.literal("generated"), rotation }),
+    z.strictObject({ source: z.literal("adopted"), rotation }),
     z.strictObject({
         source: z.literal("config"),
         trustAnchors: pem("CERTIFICATE"),
         issuer: z.strictObject({ certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") }),
     }),
 ]);
+
+/** A leaf lives for two years, so more would renew it in every update. */
+const LONGEST_RENEWAL: Span = "700d";
+
+const span = (longest?: Span) =>
+    z.custom<Span>(
+        (value) =>
+            typeof value === "string" &&
+            isSpan(value) &&
+            (longest === undefined || spanMilliseconds(value) <= spanMilliseconds(longest)),
+        `must be a time such as 24h or 60d${longest === undefined ? "" : `, ${longest} at most`}`,
+    );
+
+const certificates = z.strictObject({
+    refuseBefore: span().default("24h"),
+    renewWebhooksBefore: span(LONGEST_RENEWAL).default("365d"),
+    webhooks: z.enum(WEBHOOK_STAGES).optional(),
+});
 
 const schema = z.strictObject({
     context: z.string().min(1, "must name a context of the kubeconfig"),
@@ -83,6 +145,8 @@ const schema = z.strictObject({
         (value) => (isEmpty(value) ? { source: "generated" } : value),
         identity,
     ),
+    adopt: z.boolean().default(false),
+    certificates: certificates.prefault({}),
     crds: chartSection,
     controlPlane: chartSection,
     viz: z
@@ -96,7 +160,7 @@ const NEXT: Readonly<Record<string, string>> = {
     clusterUid:
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
     identity:
-        "set identity.source to generated, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key",
+        "set identity.source to generated or adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
 };
 
 /** The Helm repository of Linkerd's edge channel. */
@@ -128,6 +192,7 @@ export function parseConfig(
     }
     const { context, clusterUid, kubeconfig, charts, rollout, identity, crds, controlPlane, viz } =
         result.data;
+    const { adopt, certificates } = result.data;
     const common = { context, clusterUid, rollout, kubeconfig: kubeconfig || undefined };
     if (istio) {
         return {
@@ -142,7 +207,12 @@ export function parseConfig(
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
         charts: charts || EDGE_REPOSITORY,
-        ...{ identity, crds, controlPlane, viz },
+        ...{ adopt, identity, crds, controlPlane, viz },
+        certificates: {
+            ...certificates,
+            // What is taken over works; its certificates move only when the stack file says so.
+            webhooks: certificates.webhooks ?? (adopt ? "adopted" : "own"),
+        },
     };
 }
 
@@ -173,7 +243,8 @@ export async function readConfig(): Promise<StackConfig> {
     for (const key of ["context", "kubeconfig", "clusterUid", "linkerdVersion", "charts"]) {
         raw[key] = config.get(key) ?? "";
     }
-    for (const key of ["crds", "controlPlane", "viz", "rollout", "istio"]) {
+    raw["adopt"] = config.getBoolean("adopt") ?? false;
+    for (const key of ["certificates", "crds", "controlPlane", "viz", "rollout", "istio"]) {
         raw[key] = parseJson(config.get(key));
     }
     // The PEM texts are needed in plain to be checked; what is declared with them is marked secret again.

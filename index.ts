@@ -3,7 +3,7 @@ import { locateCharts } from "./charts/source";
 import { KubeApi } from "./cluster/api";
 import { readManifests } from "./charts/manifests";
 import { ClusterError, connect, reasonOf, type Connection } from "./cluster/connection";
-import { observeDataPlane } from "./cluster/dataPlane";
+import { linkerdPodsWithAnchors, meshedProxies, observeDataPlane } from "./cluster/dataPlane";
 import { observeIstio } from "./cluster/istio/observe";
 import { istioPods } from "./cluster/istio/pods";
 import { observeLinkerd } from "./cluster/linkerd";
@@ -55,7 +55,16 @@ async function istio(config: IstioStackConfig, stack: string, connection: Connec
 
 async function linkerd(config: LinkerdStackConfig, stack: string, connection: Connection) {
     const live = await observeLinkerd(connection).catch(forbidden("the installation"));
-    const dataPlane = await observeDataPlane(new KubeApi(connection)).catch(unknownInPreview);
+    const bundles = new Map<string, string>();
+    const dataPlane = await observeDataPlane(
+        new KubeApi(connection),
+        linkerdPodsWithAnchors(bundles),
+    ).catch(unknownInPreview);
+    const trustRoots = live.identity.issuer?.trustAnchors;
+    const running =
+        typeof dataPlane === "string"
+            ? undefined
+            : { dataPlane, proxies: meshedProxies(dataPlane.pods, bundles, trustRoots) };
 
     const version = config.linkerdVersion;
     const [charts, plan] = await Promise.all([
@@ -64,7 +73,7 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
             { name: "linkerd-control-plane", version: version.chartVersion },
             { name: "linkerd-viz", version: version.chartVersion },
         ]),
-        planLinkerd(config, live, stack, new Date()),
+        planLinkerd(config, live, stack, new Date(), running),
     ]);
     const { waves } = config.rollout;
     const faults = [

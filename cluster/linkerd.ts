@@ -1,6 +1,18 @@
 import * as k8s from "@kubernetes/client-node";
 import type { KeyPair } from "../plan/certificates";
-import { ANCHOR_SECRET, ISSUER_SECRET, type LiveIdentity } from "../plan/identity";
+import {
+    ANCHOR_NAME,
+    ANCHOR_SECRET,
+    ISSUED_AT,
+    ISSUER_NAME,
+    ISSUER_SECRET,
+    NEXT_ANCHOR_SECRET,
+    servedSince,
+    type LiveIdentity,
+    type LiveIssuer,
+    type NamedPair,
+} from "../plan/identity";
+import { at } from "../plan/values";
 import {
     WEBHOOK_CA_SECRET,
     WEBHOOKS,
@@ -8,7 +20,8 @@ import {
     type LiveWebhookCertificates,
 } from "../plan/webhooks";
 import { found, listAll, type Connection } from "./connection";
-import { readLinkerdConfig } from "./linkerdConfig";
+import { readLinkerdConfig, readTrustRoots, type LinkerdConfig } from "./linkerdConfig";
+import { readWebhookBundles } from "./webhookBundles";
 
 /** Annotation on the mesh's namespaces that names the stack which owns the installation. */
 export const STACK_ANNOTATION = "mesh-upgrade/stack";
@@ -54,33 +67,50 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     const secret = (namespace: string, name: string) =>
         found(core.readNamespacedSecret({ namespace, name }));
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
-    const [linkerd, viz, config, crds, issuer, anchor, ca, releases, vizDeployments, code] =
-        await Promise.all([
-            found(core.readNamespace({ name: "linkerd" })),
-            found(core.readNamespace({ name: "linkerd-viz" })),
-            readLinkerdConfig(core),
-            listAll((page) => extensions.listCustomResourceDefinition(page)),
-            secret("linkerd", ISSUER_SECRET),
-            secret("linkerd", ANCHOR_SECRET),
-            secret("linkerd", WEBHOOK_CA_SECRET),
-            core.listNamespacedSecret({
-                namespace: "linkerd-viz",
-                labelSelector: "owner=helm,name=linkerd-viz",
-            }),
-            apps.listNamespacedDeployment({
-                namespace: "linkerd-viz",
-                labelSelector: "linkerd.io/extension=viz",
-            }),
-            kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
-        ]);
+    const [
+        linkerd,
+        viz,
+        config,
+        crds,
+        issuer,
+        anchor,
+        nextAnchor,
+        trustRoots,
+        bundles,
+        ca,
+        releases,
+        vizDeployments,
+        code,
+    ] = await Promise.all([
+        found(core.readNamespace({ name: "linkerd" })),
+        found(core.readNamespace({ name: "linkerd-viz" })),
+        readLinkerdConfig(core),
+        listAll((page) => extensions.listCustomResourceDefinition(page)),
+        secret("linkerd", ISSUER_SECRET),
+        secret("linkerd", ANCHOR_SECRET),
+        secret("linkerd", NEXT_ANCHOR_SECRET),
+        readTrustRoots(core),
+        readWebhookBundles(connection),
+        secret("linkerd", WEBHOOK_CA_SECRET),
+        core.listNamespacedSecret({
+            namespace: "linkerd-viz",
+            labelSelector: "owner=helm,name=linkerd-viz",
+        }),
+        apps.listNamespacedDeployment({
+            namespace: "linkerd-viz",
+            labelSelector: "linkerd.io/extension=viz",
+        }),
+        kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
+    ]);
     const leaves = await Promise.all(
         WEBHOOKS.map(async ({ service, namespace }) => {
             const leaf = await secret(namespace, webhookSecret(service));
             return [service, keyPair(leaf)] as const;
         }),
     );
-    const issuerPair = keyPair(issuer);
-    const anchorPair = keyPair(anchor);
+    const liveIssuer = issuerOf(issuer, trustRoots, config);
+    const anchorPair = namedPair(anchor);
+    const nextPair = namedPair(nextAnchor);
     const caPair = keyPair(ca);
     return {
         namespaces: [linkerd, viz]
@@ -103,14 +133,61 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         identity: {
             installed: config !== undefined,
             ...(anchorPair ? { anchor: anchorPair } : {}),
-            ...(issuerPair
-                ? { issuer: { ...issuerPair, trustAnchors: text(issuer, "ca.crt") ?? "" } }
-                : {}),
+            ...(nextPair ? { nextAnchor: nextPair } : {}),
+            ...(liveIssuer ? { issuer: liveIssuer } : {}),
         },
-        webhooks: { ...(caPair ? { ca: caPair } : {}), leaves: Object.fromEntries(leaves) },
+        webhooks: {
+            ...(caPair ? { ca: caPair } : {}),
+            leaves: Object.fromEntries(leaves),
+            bundles,
+        },
         vizRelease: newestRelease(releases.items),
         vizObjects: vizDeployments.items.length > 0,
         serverVersion: code.gitVersion,
+    };
+}
+
+function namedPair(secret: k8s.V1Secret | undefined): NamedPair | undefined {
+    const pair = keyPair(secret);
+    return pair && { ...pair, name: secret?.metadata?.annotations?.[ANCHOR_NAME] };
+}
+
+/**
+ * The issuer in either scheme. Its anchors are those that new proxies get: of ConfigMap linkerd-identity-trust-roots, which
+ * the injector reads; where that is gone, of the Secret. The text is that of linkerd-config where they are the same: the
+ * control plane's own pods are annotated with a hash of it, and would restart for another final line break.
+ */
+function issuerOf(
+    secret: k8s.V1Secret | undefined,
+    trustRoots: string | undefined,
+    config: LinkerdConfig | undefined,
+): LiveIssuer | undefined {
+    const own = keyPair(secret);
+    const certificate = text(secret, "crt.pem");
+    const key = text(secret, "key.pem");
+    const pair = own ?? (certificate && key ? { certificate, key } : undefined);
+    if (!pair) {
+        return undefined;
+    }
+    const ca = text(secret, "ca.crt");
+    const configured = at(config?.values, "identityTrustAnchorsPEM");
+    const bundle = trustRoots ?? ca ?? "";
+    const trustAnchors =
+        typeof configured === "string" && (bundle === "" || configured.trim() === bundle.trim())
+            ? configured
+            : bundle;
+    const { annotations } = secret?.metadata ?? {};
+    const name = annotations?.[ISSUER_NAME];
+    const issuedAt = annotations?.[ISSUED_AT];
+    const since = servedSince(annotations);
+    return {
+        ...pair,
+        scheme: own ? "kubernetes.io/tls" : "linkerd.io/tls",
+        trustAnchors,
+        ...(ca === undefined ? {} : { ca }),
+        ...(name === undefined ? {} : { name }),
+        ...(issuedAt === undefined ? {} : { issuedAt }),
+        ...(since === undefined ? {} : { servedSince: since }),
     };
 }
 

@@ -4,7 +4,14 @@ import { imageTag } from "./images";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
 import type { Fault } from "./faults";
-import { planIdentity, type Identity } from "./identity";
+import { certificateReport, type CertificateEntry } from "./certificateReport";
+import { trustRootHash } from "./certificates";
+import type { DataPlane } from "../cluster/dataPlane";
+import { proxyTarget, type Target } from "./dataPlane";
+import { spanMilliseconds } from "./durations";
+import { planIdentity, type Identity, type LiveIssuer } from "./identity";
+import { plannedEnd } from "./plannedEnd";
+import type { MeshedProxy } from "./trust";
 import { at, valueFaults } from "./values";
 import {
     compareVersions,
@@ -26,6 +33,14 @@ export interface LinkerdPlan {
     readonly proxy: string;
     readonly identity: Identity;
     readonly webhooks: WebhookCertificates;
+    /** Those to be declared; dates, not days left. */
+    readonly certificates: readonly CertificateEntry[];
+    /** Live ones that go with this update. */
+    readonly leavingCertificates: readonly CertificateEntry[];
+    /** Hash of the trust anchors that the injector gives new pods. */
+    readonly trustRoot: string;
+    /** Since when the declared issuer is served; undefined: it never changed. Infinity: it comes with this update. */
+    readonly issuerSince: number | undefined;
     /** Lines for the preview. */
     readonly lines: readonly string[];
 }
@@ -149,12 +164,21 @@ function baseVersion(serverVersion: string): string {
     return semver.coerce(serverVersion)?.version ?? "0.0.0";
 }
 
-/** The plan, or every fault that stands in its way. */
+/** What new pods get. */
+export function targetOf(plan: Pick<LinkerdPlan, "proxy" | "trustRoot" | "issuerSince">): Target {
+    return proxyTarget(plan.proxy, plan);
+}
+
+/**
+ * The plan, or every fault that stands in its way.
+ * @param running undefined where the data plane could not be read, which only a preview survives
+ */
 export async function planLinkerd(
     config: LinkerdStackConfig,
     live: LiveLinkerd,
     stack: string,
     now: Date,
+    running?: { readonly dataPlane: DataPlane; readonly proxies: readonly MeshedProxy[] },
 ): Promise<LinkerdPlan | readonly Fault[]> {
     const ownership = ownershipFaults(live, stack, config);
     if (ownership.length > 0) {
@@ -165,9 +189,21 @@ export async function planLinkerd(
         stringAt(values, "identityTrustDomain") ??
         stringAt(values, "clusterDomain") ??
         "cluster.local";
+    const end = plannedEnd(now, running?.dataPlane, config.rollout.waves).getTime();
+    const margin = spanMilliseconds(config.certificates.refuseBefore);
+    const moment = { now, until: new Date(end + margin) };
     const [identity, webhooks] = await Promise.all([
-        planIdentity(config.identity, live.identity, trustDomain, now),
-        planWebhookCertificates(live.webhooks, now),
+        planIdentity(config.identity, live.identity, {
+            ...moment,
+            trustDomain,
+            proxies: running?.proxies,
+        }),
+        planWebhookCertificates(live.webhooks, {
+            ...moment,
+            stage: config.certificates.webhooks,
+            renewBefore: spanMilliseconds(config.certificates.renewWebhooksBefore),
+            namespaces: ["linkerd", ...(config.viz.enabled ? ["linkerd-viz"] : [])],
+        }),
     ]);
     const faults = [
         ...valueFaults({
@@ -182,6 +218,7 @@ export async function planLinkerd(
     if (isFaults(identity) || isFaults(webhooks) || faults.length > 0) {
         return faults;
     }
+    const { declared, leaving } = certificateReport({ identity, webhooks }, live, moment);
     const version = config.linkerdVersion;
     const crds = crdVersion(version, live);
     const change = changeOf(version, live);
@@ -192,6 +229,10 @@ export async function planLinkerd(
         proxy: proxyTagOf(values, version.tag),
         identity,
         webhooks,
+        certificates: declared,
+        leavingCertificates: leaving,
+        trustRoot: trustRootHash(identity.trustAnchors),
+        issuerSince: issuerSince(identity, live.identity.issuer),
         lines: [
             `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
             ...(compareVersions(crds, version) > 0
@@ -199,8 +240,16 @@ export async function planLinkerd(
                       `CRDs stay at ${crds.tag}: they move forward only (linkerdVersion is ${version.tag}; the API server refuses to drop a stored version)`,
                   ]
                 : []),
+            ...identity.lines,
         ],
     };
+}
+
+function issuerSince(identity: Identity, live: LiveIssuer | undefined): number | undefined {
+    if (identity.issuedAt === undefined) {
+        return undefined;
+    }
+    return identity.issuedAt === live?.issuedAt ? (live.servedSince ?? Infinity) : Infinity;
 }
 
 /** Image tag of the proxy that the control plane with these values gives new pods. */

@@ -1,5 +1,6 @@
 import type { ChartValues } from "../config";
 import type { Fault } from "./faults";
+import { ISSUED_AT, type Identity } from "./identity";
 import type { LinkerdVersion } from "./versions";
 import { WEBHOOKS, type WebhookCertificates } from "./webhooks";
 
@@ -58,7 +59,7 @@ export function crdValues(values: ChartValues, version: LinkerdVersion): ChartVa
 export function controlPlaneValues(
     values: ChartValues,
     version: LinkerdVersion,
-    trustAnchors: string,
+    identity: Pick<Identity, "scheme" | "trustAnchors" | "issuer" | "issuedAt">,
     webhooks: WebhookCertificates,
     clusterUid: string,
 ): ChartValues {
@@ -68,11 +69,25 @@ export function controlPlaneValues(
         values,
         {
             linkerdVersion: version.tag,
-            identityTrustAnchorsPEM: trustAnchors,
-            identity: { issuer: { scheme: "kubernetes.io/tls" } },
+            identityTrustAnchorsPEM: identity.trustAnchors,
+            identity: { issuer: issuerValues(identity) },
+            // Another issuer: the identity service starts anew, so that it is served before any workload restarts.
+            ...(identity.issuedAt === undefined
+                ? {}
+                : { podAnnotations: { [ISSUED_AT]: identity.issuedAt } }),
         },
         certificatesOf("linkerd", webhooks),
     );
+}
+
+/**
+ * The issuer's key never is a value: values stand in plaintext in the state. The chart that wants one gets a placeholder,
+ * and its Secret is dropped (charts/postRender.ts) for the one that the stack declares.
+ */
+function issuerValues({ scheme, issuer }: Pick<Identity, "scheme" | "issuer">): ChartValues {
+    return scheme === "kubernetes.io/tls"
+        ? { scheme }
+        : { scheme, tls: { crtPEM: issuer.certificate, keyPEM: "in the Secret of the stack" } };
 }
 
 /** Values of the chart linkerd-viz. */
@@ -86,9 +101,9 @@ export function vizValues(
 
 function certificatesOf(namespace: string, webhooks: WebhookCertificates): ChartValues {
     return Object.fromEntries(
-        WEBHOOKS.filter((one) => one.namespace === namespace).map(({ value }) => [
+        WEBHOOKS.filter((one) => one.namespace === namespace).map(({ value, service }) => [
             value,
-            { externalSecret: true, caBundle: webhooks.ca.certificate },
+            { externalSecret: true, caBundle: webhooks.bundles[service] },
         ]),
     );
 }

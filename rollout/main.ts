@@ -8,7 +8,8 @@ import {
     type Connection,
 } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
-import { readLinkerdConfig } from "../cluster/linkerdConfig";
+import { readLinkerdConfig, readTrustRoots } from "../cluster/linkerdConfig";
+import { trustRootHash } from "../plan/certificates";
 import { planDataPlane, withBudgets } from "../plan/dataPlane";
 import { formatFaults, RefusedError, type Fault } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
@@ -125,10 +126,12 @@ async function targetOf(
             },
         ]);
     }
+    const trustRoots = await readTrustRoots(core);
     return {
         mesh: "linkerd",
         version: version ?? live,
         proxy: proxy ?? proxyTagOf(config?.values, version ?? live),
+        ...(trustRoots === undefined ? {} : { trustRoot: trustRootHash(trustRoots) }),
     };
 }
 

@@ -4,7 +4,7 @@ import { LINKERD_PODS, type DataPlane, type PodSource } from "../cluster/dataPla
 import { readInjection } from "../cluster/istio/injection";
 import { istioPods } from "../cluster/istio/pods";
 import { checkRevisions } from "../cluster/istio/serving";
-import { readLinkerdConfig } from "../cluster/linkerdConfig";
+import { readIssuerSince, readLinkerdConfig } from "../cluster/linkerdConfig";
 import { proxyTarget, type Target } from "../plan/dataPlane";
 import { DEFAULT_RULES, ISTIO_RULES, type MetricRule } from "../plan/gates";
 import { istioTarget } from "../plan/istio/target";
@@ -37,7 +37,11 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
             namespace: "linkerd",
             pods: LINKERD_PODS,
             rules: DEFAULT_RULES,
-            target: () => Promise.resolve(proxyTarget(target.proxy)),
+            target: async ({ core }) =>
+                proxyTarget(target.proxy, {
+                    trustRoot: target.trustRoot,
+                    issuerSince: await readIssuerSince(core, target.issuedAt),
+                }),
             running: async ({ core }) => (await readLinkerdConfig(core))?.version,
             check: (connection, dataPlane) => checkControlPlane(connection, target, dataPlane),
         };

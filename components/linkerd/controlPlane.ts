@@ -2,10 +2,10 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { DEPENDS_ON } from "../../charts/postRender";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
-import { ANCHOR_SECRET, ISSUER_SECRET, type Identity } from "../../plan/identity";
+import { ANCHOR_SECRET, NEXT_ANCHOR_SECRET, type Identity } from "../../plan/identity";
 import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
 import { TAKE_OVER } from "../crds";
-import { tlsSecret, webhookSecrets } from "./secrets";
+import { anchorSecret, issuerSecret, tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdControlPlaneArgs {
     /** Path of the chart linkerd-control-plane, relative to the project. */
@@ -52,36 +52,27 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
         );
         const keptInside = { ...kept, dependsOn: namespace };
         const inside = { parent: this, dependsOn: namespace };
-        const { anchor, issuer, trustAnchors } = args.identity;
+        const { anchor, nextAnchor } = args.identity;
+        const { ca } = args.webhooks;
         const secrets = [
-            tlsSecret(
-                {
-                    namespace: "linkerd",
-                    name: ISSUER_SECRET,
-                    pair: issuer,
-                    ca: trustAnchors,
-                    annotations: TAKE_OVER,
-                },
-                keptInside,
-            ),
-            tlsSecret(
-                { namespace: "linkerd", name: WEBHOOK_CA_SECRET, pair: args.webhooks.ca },
-                inside,
-            ),
-            ...webhookSecrets("linkerd", args.webhooks, inside),
-            ...(anchor
+            issuerSecret(args.identity, keptInside),
+            // What signed a webhook's certificate that is in use must not go, whatever the stage.
+            ...(ca
                 ? [
                       tlsSecret(
                           {
                               namespace: "linkerd",
-                              name: ANCHOR_SECRET,
-                              pair: anchor,
+                              name: WEBHOOK_CA_SECRET,
+                              pair: ca,
                               annotations: TAKE_OVER,
                           },
                           keptInside,
                       ),
                   ]
                 : []),
+            ...webhookSecrets("linkerd", args.webhooks, inside),
+            ...(anchor ? [anchorSecret(ANCHOR_SECRET, anchor, keptInside)] : []),
+            ...(nextAnchor ? [anchorSecret(NEXT_ANCHOR_SECRET, nextAnchor, keptInside)] : []),
         ];
         new k8s.helm.v4.Chart(
             name,

@@ -1,13 +1,16 @@
+import * as command from "@pulumi/command";
 import type { LocatedChart } from "../../charts/source";
 import type { Connection } from "../../cluster/connection";
 import type { LinkerdStackConfig } from "../../config";
 import type { LinkerdPlan } from "../../plan/linkerd";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
+import type { ServedInput } from "../../rollout/input";
 import { checkDeclared } from "../check";
 import { providerFor } from "../cluster";
 import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
 import { collectDeclared } from "../declared";
+import { programCommand } from "../programCommand";
 import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
@@ -28,9 +31,16 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         charts.find((one) => one.name === name)?.path ?? missingChart(name);
     const { provider, address } = providerFor(config);
 
-    const target = { mesh: "linkerd" as const, version: plan.version.tag, proxy: plan.proxy };
+    const { issuedAt } = plan.identity;
+    const target = {
+        mesh: "linkerd" as const,
+        version: plan.version.tag,
+        proxy: plan.proxy,
+        trustRoot: plan.trustRoot,
+        ...(issuedAt === undefined ? {} : { issuedAt }),
+    };
     const { rollout } = config;
-    const triggers = [target.version, target.proxy];
+    const triggers = [target.version, target.proxy, target.trustRoot, issuedAt ?? "unchanged"];
     const baseline = declareBaseline({ rollout, target, triggers, cluster: address });
     const crds = new LinkerdCrds(
         "linkerd-crds",
@@ -50,7 +60,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             values: controlPlaneValues(
                 config.controlPlane.values,
                 plan.version,
-                plan.identity.trustAnchors,
+                plan.identity,
                 plan.webhooks,
                 config.clusterUid,
             ),
@@ -59,6 +69,16 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             stack,
         },
         { provider, dependsOn: crds },
+    );
+    const served = new command.local.Command(
+        "linkerd-issuer-served",
+        {
+            ...programCommand,
+            create: "rollout/served.ts",
+            stdin: JSON.stringify({ cluster: address } satisfies ServedInput),
+            triggers: [issuedAt ?? "unchanged"],
+        },
+        { dependsOn: controlPlane },
     );
     const viz = config.viz.enabled
         ? new LinkerdViz(
@@ -77,13 +97,14 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         target: () => ({ target, triggers }),
         cluster: address,
         baseline,
-        after: [crds, controlPlane, ...(viz ? [viz] : [])],
+        after: [crds, controlPlane, served, ...(viz ? [viz] : [])],
     });
     const { reports, parsed } = reportsOf(dataPlane);
     return {
         linkerdVersion: plan.version.tag,
         crdVersion: plan.crds.tag,
         webhookCertificatesUntil: firstExpiry(plan.webhooks),
+        certificates: plan.certificates,
         rollout: parsed,
         declaredObjects: checkDeclared(connection, declared, reports, viz?.release),
     };

@@ -2,11 +2,20 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { KeyPair } from "../../plan/certificates";
 import {
+    ANCHOR_NAME,
+    ISSUED_AT,
+    ISSUER_NAME,
+    ISSUER_SECRET,
+    type Identity,
+    type NamedPair,
+} from "../../plan/identity";
+import {
     WEBHOOKS,
     webhookSecret,
     type Webhook,
     type WebhookCertificates,
 } from "../../plan/webhooks";
+import { TAKE_OVER } from "../crds";
 
 export interface TlsSecretArgs {
     readonly namespace: string;
@@ -15,6 +24,46 @@ export interface TlsSecretArgs {
     /** PEM bundle for key `ca.crt`. */
     readonly ca?: string;
     readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** The issuer's Secret in its scheme (plan/identity.ts), with what the next update has to know of it. */
+export function issuerSecret(
+    { scheme, issuer, ca, issuerName, issuedAt }: Identity,
+    opts: pulumi.CustomResourceOptions,
+): k8s.core.v1.Secret {
+    const annotations = {
+        ...TAKE_OVER,
+        ...(issuerName === undefined ? {} : { [ISSUER_NAME]: issuerName }),
+        ...(issuedAt === undefined ? {} : { [ISSUED_AT]: issuedAt }),
+    };
+    const place = { namespace: "linkerd", name: ISSUER_SECRET };
+    return scheme === "kubernetes.io/tls"
+        ? tlsSecret({ ...place, pair: issuer, ca, annotations }, opts)
+        : new k8s.core.v1.Secret(
+              `${place.namespace}/${place.name}`,
+              {
+                  metadata: { ...place, annotations },
+                  type: "Opaque",
+                  data: pulumi.secret({
+                      "crt.pem": base64(issuer.certificate),
+                      "key.pem": base64(issuer.key),
+                  }),
+              },
+              opts,
+          );
+}
+
+/** The Secret of a trust anchor whose key the stack knows. */
+export function anchorSecret(
+    name: string,
+    pair: NamedPair,
+    opts: pulumi.CustomResourceOptions,
+): k8s.core.v1.Secret {
+    const annotations = {
+        ...TAKE_OVER,
+        ...(pair.name === undefined ? {} : { [ANCHOR_NAME]: pair.name }),
+    };
+    return tlsSecret({ namespace: "linkerd", name, pair, annotations }, opts);
 }
 
 /** A Secret of type kubernetes.io/tls; its key is encrypted in the state. */
@@ -39,6 +88,12 @@ export function tlsSecret(
     );
 }
 
+/**
+ * Adopted ones were made by a chart, which does not make them any more: without this Helm's next upgrade deletes them.
+ * Other managers hold their fields then.
+ */
+const KEPT_BY_HELM = { ...TAKE_OVER, "helm.sh/resource-policy": "keep" };
+
 /** The Secrets that the charts' webhooks of one namespace mount. */
 export function webhookSecrets(
     namespace: Webhook["namespace"],
@@ -50,7 +105,8 @@ export function webhookSecrets(
         if (!pair) {
             throw new Error(`the plan has no certificate for Service ${service}`);
         }
-        return tlsSecret({ namespace, name: webhookSecret(service), pair }, opts);
+        const name = webhookSecret(service);
+        return tlsSecret({ namespace, name, pair, annotations: KEPT_BY_HELM }, opts);
     });
 }
 

@@ -23,7 +23,7 @@ const CONTEXT = "kubectl config get-contexts -o name, then: pulumi config set co
 const UID =
     "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})";
 const IDENTITY =
-    "set identity.source to generated, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key";
+    "set identity.source to generated or adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }";
 
 describe("a stack file with three lines is enough", () => {
     const config = {
@@ -33,7 +33,9 @@ describe("a stack file with three lines is enough", () => {
         clusterUid: "0a1b-2c",
         linkerdVersion: { tag: "edge-24.7.5", chartVersion: "2024.7.5" },
         charts: "https://helm.linkerd.io/edge",
+        adopt: false,
         identity: { source: "generated" },
+        certificates: { refuseBefore: "24h", renewWebhooksBefore: "365d", webhooks: "own" },
         crds: { values: {} },
         controlPlane: { values: {} },
         viz: { enabled: true, values: {} },
@@ -64,6 +66,7 @@ describe("a stack file with three lines is enough", () => {
             kubeconfig: "",
             charts: "",
             identity: {},
+            certificates: {},
             crds: {},
             viz: {},
             rollout: {},
@@ -105,7 +108,7 @@ describe("a mistake in the stack file", () => {
             },
             {
                 subject: "identity.source",
-                rule: "Invalid discriminator value. Expected 'generated' | 'config'",
+                rule: "Invalid discriminator value. Expected 'generated' | 'adopted' | 'config'",
                 next: IDENTITY,
             },
             {

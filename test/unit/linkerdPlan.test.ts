@@ -23,7 +23,7 @@ const liveOf = (fields: Partial<LiveLinkerd> = {}): LiveLinkerd => ({
     installed: false,
     crds: [],
     identity: { installed: false },
-    webhooks: { leaves: {} },
+    webhooks: { leaves: {}, bundles: {} },
     vizRelease: undefined,
     vizObjects: false,
     serverVersion: "v1.34.4",
@@ -143,7 +143,10 @@ describe("the plan", () => {
         installed = liveOf({
             namespaces: [{ name: "linkerd", stack: STACK }],
             installed: true,
-            identity: { installed: true, issuer: { ...issuer, trustAnchors: root.certificate } },
+            identity: {
+                installed: true,
+                issuer: { ...issuer, scheme: "kubernetes.io/tls", trustAnchors: root.certificate },
+            },
         });
     });
     const stays =
@@ -185,7 +188,7 @@ describe("the plan", () => {
             namespaces: ["linkerd", "linkerd-viz"].map((name) => ({ name, stack: STACK })),
             vizRelease: { revision: 2, status: "pending-upgrade" },
             identity: { installed: true },
-            webhooks: { ca: { certificate: "", key: "" }, leaves: {} },
+            webhooks: { ca: { certificate: "", key: "" }, leaves: {}, bundles: {} },
         });
         const faults = (await planLinkerd(config, live, STACK, now)) as readonly Fault[];
         expect(faults.map((one) => one.subject)).toEqual([

@@ -12,7 +12,7 @@ const empty: LiveLinkerd = {
     installed: false,
     crds: [],
     identity: { installed: false },
-    webhooks: { leaves: {} },
+    webhooks: { leaves: {}, bundles: {} },
     vizRelease: undefined,
     vizObjects: false,
     serverVersion: "v1.34.4",
@@ -58,7 +58,12 @@ const foreignCrds = (value: string) => ({
 });
 
 describe("an installation that is not this stack's is never touched", () => {
-    const issuer = { certificate: "", key: "", trustAnchors: "" };
+    const issuer = {
+        certificate: "",
+        key: "",
+        scheme: "kubernetes.io/tls" as const,
+        trustAnchors: "",
+    };
     const mine = [owned("linkerd", STACK), owned("linkerd-viz", STACK)];
     const cases: { name: string; live: Partial<LiveLinkerd>; faults: unknown[] }[] = [
         { name: "an empty cluster is free", live: {}, faults: [] },

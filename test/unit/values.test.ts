@@ -19,9 +19,15 @@ const webhooks: WebhookCertificates = {
     leaves: Object.fromEntries(
         WEBHOOKS.map(({ service }) => [service, { certificate: `${service} CERT`, key: KEY }]),
     ),
+    bundles: Object.fromEntries(WEBHOOKS.map(({ service }) => [service, "CA"])),
 };
+const identity = {
+    scheme: "kubernetes.io/tls",
+    trustAnchors: "ANCHORS",
+    issuer: { certificate: "ISSUER", key: KEY },
+} as const;
 const controlPlane = (values: ChartValues = {}, uid = UID) =>
-    controlPlaneValues(values, version, "ANCHORS", webhooks, uid);
+    controlPlaneValues(values, version, identity, webhooks, uid);
 
 describe("values of the charts", () => {
     it("are all of the control plane's, and of all its three webhooks", () => {
