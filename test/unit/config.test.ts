@@ -74,6 +74,40 @@ describe("a stack file with three lines is enough", () => {
         expect(parseConfig({ ...required, ...nothing, controlPlane: {} })).toEqual(config);
     });
 
+    it("and what is adopted keeps its webhook certificates, unless the file says how they move", () => {
+        const webhooks = (raw: object) => {
+            const parsed = parseConfig({ ...required, ...raw });
+            return parsed.mesh === "linkerd" ? parsed.certificates.webhooks : undefined;
+        };
+        expect(webhooks({ adopt: true })).toBe("adopted");
+        expect(webhooks({ adopt: true, certificates: { webhooks: "swap" } })).toBe("swap");
+    });
+
+    it.each([
+        [{ issuer: "q2" }, { issuer: "q2" }],
+        // YAML reads a year as a number.
+        [
+            { anchor: 2027, stage: "bundle" },
+            { anchor: "2027", stage: "bundle" },
+        ],
+    ])("and a rotation is named: %o", (rotation, expected) => {
+        const identity = { source: "adopted", rotation };
+        expect(parseConfig({ ...required, identity })).toMatchObject({
+            identity: { source: "adopted", rotation: expected },
+        });
+    });
+
+    it.each([
+        { identity: { source: "generated", rotation: { anchor: "x" } } },
+        { identity: { source: "generated", rotation: { issuer: "Not A Name" } } },
+        { identity: { source: "generated", rotation: { anchor: "x", stage: "restart" } } },
+        { certificates: { refuseBefore: "1w" } },
+        { certificates: { renewWebhooksBefore: "701d" } },
+        { certificates: { webhooks: "mine" } },
+    ])("but not %o", (raw) => {
+        expect(faultsOf({ ...required, ...raw })).toHaveLength(1);
+    });
+
     it("and chart values are handed on as they are", () => {
         const values = { proxy: { cores: 2 }, list: [1, { a: null }], "x.y": false };
         const viz = { enabled: false, values };

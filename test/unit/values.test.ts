@@ -52,6 +52,19 @@ describe("values of the charts", () => {
         });
     });
 
+    it("of an issuer in Linkerd's own scheme have its certificate, and a placeholder for the key", () => {
+        const own = { ...identity, scheme: "linkerd.io/tls", issuedAt: "2026-11-21" } as const;
+        const values = controlPlaneValues({}, version, own, webhooks, UID);
+        expect(values["identity"]).toEqual({
+            issuer: {
+                scheme: "linkerd.io/tls",
+                tls: { crtPEM: "ISSUER", keyPEM: "in the Secret of the stack" },
+            },
+        });
+        expect(values["podAnnotations"]).toEqual({ "mesh-upgrade/issued-at": "2026-11-21" });
+        expect(JSON.stringify(values)).not.toContain(KEY);
+    });
+
     it("hold no private key, for they stand in plaintext in the state", () => {
         const all = [controlPlane(), vizValues({}, version, webhooks), crdValues({}, version)];
         expect(JSON.stringify(all)).not.toContain(KEY);
