@@ -45,13 +45,14 @@ describe("a user rotates the trust anchor in stages, and no two pods ever lack a
         });
         return readBundle(data?.["ca-bundle.crt"] ?? "").map((one) => one.fingerprint256);
     };
-    /** Pods of the sample by name and uid. */
+    /** Running pods of the sample. */
     const pods = async () => {
         const { items } = await journey.connection.core.listPodForAllNamespaces({
             labelSelector: "linkerd.io/control-plane-ns=linkerd,app",
         });
         return items
             .filter((pod) => pod.metadata?.deletionTimestamp === undefined)
+            .filter((pod) => pod.status?.phase !== "Succeeded")
             .map((pod) => `${pod.metadata?.namespace}/${pod.metadata?.name}`);
     };
     async function refused(...expected: RegExp[]): Promise<void> {

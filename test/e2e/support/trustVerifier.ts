@@ -19,7 +19,7 @@ interface SeenPod {
     readonly anchors: string;
     /** Version of the cluster in which it was made. */
     readonly from: number;
-    /** And in which it was gone; Infinity: it is there. */
+    /** And in which it ended; Infinity: it runs. */
     to: number;
 }
 
@@ -71,12 +71,7 @@ export class TrustVerifier {
             "/api/v1/pods",
             () => core.listPodForAllNamespaces(),
             (pod, version) => this.see(pod, version),
-            (pod, version) => {
-                const seen = this.pods.get(pod.metadata?.uid ?? "");
-                if (seen) {
-                    seen.to = version;
-                }
-            },
+            ({ metadata }, version) => this.end(metadata?.uid ?? "", version),
         );
     }
 
@@ -124,8 +119,20 @@ export class TrustVerifier {
         return [...new Set(before.slice(Math.max(served, 0)).map(({ value }) => value.chain))];
     }
 
+    /** A pod that has finished runs no proxy any more; it may stay as an object. */
+    private end(uid: string, version: number): void {
+        const seen = this.pods.get(uid);
+        if (seen) {
+            seen.to = Math.min(seen.to, version);
+        }
+    }
+
     private see(pod: V1Pod, version: number): void {
         const { uid = "", namespace, name } = pod.metadata ?? {};
+        if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") {
+            this.end(uid, version);
+            return;
+        }
         const { containers = [], initContainers = [] } = pod.spec ?? {};
         const proxy = [...containers, ...initContainers].find(
             (one) => one.name === "linkerd-proxy",
