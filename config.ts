@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { isSpan, spanMilliseconds, type Span } from "./plan/durations";
 import { RefusedError, type Fault } from "./plan/faults";
 import { istioSection, resolveIstio, type IstioConfig } from "./plan/istio/config";
+import type { Rotation } from "./plan/rotation";
 import { rollout, type Rollout } from "./plan/waves";
 import { isFault, parseLinkerdVersion, type LinkerdVersion } from "./plan/versions";
 
@@ -10,17 +12,20 @@ export type ChartValues = Readonly<Record<string, unknown>>;
 
 /**
  * Where the mesh's trust anchor and issuer come from. Static: it does not depend on what is found in the
- * cluster. `generated`: made by the first update and kept by the stack. `config`: PEM texts of the user's.
+ * cluster. `generated`: made by the first update and kept by the stack. `adopted`: the live ones are kept, and there have to
+ * be some. `config`: PEM texts of the user's.
  */
 export type IdentityConfig =
-    | { readonly source: "generated" }
+    | {
+          readonly source: "generated" | "adopted";
+          /** Absent: keys and anchors stay as they are. */
+          readonly rotation?: Rotation | undefined;
+      }
     | {
           readonly source: "config";
           readonly trustAnchors: string;
           readonly issuer: { readonly certificate: string; readonly key: string };
-      }
-    /** Trust anchors and issuer of the mesh that is taken over, in the scheme that it has. */
-    | { readonly source: "adopted" };
+      };
 
 /** Where a backup goes before each upgrade. */
 export interface BackupConfig {
@@ -28,6 +33,19 @@ export interface BackupConfig {
     readonly directory: string;
     /** Of age (age1...), public: Secrets are encrypted for it; undefined: they are left out. */
     readonly recipient?: string | undefined;
+}
+
+/** How far the webhooks' certificates have become the stack's own; see plan/webhooks.ts. */
+export type WebhookStage = (typeof WEBHOOK_STAGES)[number];
+const WEBHOOK_STAGES = ["adopted", "publish", "swap", "own"] as const;
+
+/** Limits for certificates. */
+export interface CertificatesConfig {
+    /** Refused is what ends before the planned end of the update and this time more. */
+    readonly refuseBefore: Span;
+    /** A webhook's certificate that has less time left is renewed. */
+    readonly renewWebhooksBefore: Span;
+    readonly webhooks: WebhookStage;
 }
 
 /** What a stack of any mesh says. */
@@ -52,6 +70,7 @@ export interface LinkerdStackConfig extends Config {
     /** Objects of the control plane that the stack does not declare are deleted. Defaults to false. */
     readonly prune: boolean;
     readonly identity: IdentityConfig;
+    readonly certificates: CertificatesConfig;
     /** undefined: no backup is made. */
     readonly backup: BackupConfig | undefined;
     readonly crds: { readonly values: ChartValues };
@@ -73,14 +92,34 @@ const chartSection = z.strictObject({ values }).default({ values: {} });
 const pem = (kind: string) =>
     z.string().regex(new RegExp(`-----BEGIN [A-Z ]*${kind}-----`), `must be PEM text (${kind})`);
 
+/** YAML reads 2027 as a number. */
+const rotationName = z.coerce
+    .string()
+    .regex(
+        /^[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?$/,
+        "must be a name of 1 to 40 lower-case letters, digits, dots and dashes, such as 2027-01",
+    );
+const rotation = z
+    .union(
+        [
+            z.strictObject({ issuer: rotationName }),
+            z.strictObject({
+                anchor: rotationName,
+                stage: z.enum(["bundle", "issuer", "finish"]),
+            }),
+        ],
+        "must be { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }; NAME of up to 40 lower-case letters, digits, dots and dashes",
+    )
+    .optional();
+
 const identity = z.discriminatedUnion("source", [
-    z.strictObject({ source: z.literal("generated") }),
+    z.strictObject({ source: z.literal("generated"), rotation }),
+    z.strictObject({ source: z.literal("adopted"), rotation }),
     z.strictObject({
         source: z.literal("config"),
         trustAnchors: pem("CERTIFICATE"),
         issuer: z.strictObject({ certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") }),
     }),
-    z.strictObject({ source: z.literal("adopted") }),
 ]);
 
 /** A switch at the top of the stack file, which the engine hands on as a text. */
@@ -93,6 +132,24 @@ const flag = z.preprocess(
               : value,
     z.boolean(),
 );
+
+/** A leaf lives for two years, so more would renew it in every update. */
+const LONGEST_RENEWAL: Span = "700d";
+
+const span = (longest?: Span) =>
+    z.custom<Span>(
+        (value) =>
+            typeof value === "string" &&
+            isSpan(value) &&
+            (longest === undefined || spanMilliseconds(value) <= spanMilliseconds(longest)),
+        `must be a time such as 24h or 60d${longest === undefined ? "" : `, ${longest} at most`}`,
+    );
+
+const certificates = z.strictObject({
+    refuseBefore: span().default("24h"),
+    renewWebhooksBefore: span(LONGEST_RENEWAL).default("365d"),
+    webhooks: z.enum(WEBHOOK_STAGES).optional(),
+});
 
 const schema = z.strictObject({
     context: z.string().min(1, "must name a context of the kubeconfig"),
@@ -113,6 +170,7 @@ const schema = z.strictObject({
         (value) => (isEmpty(value) ? { source: "generated" } : value),
         identity,
     ),
+    certificates: certificates.prefault({}),
     backup: z.preprocess(
         (value) => (isEmpty(value) ? undefined : value),
         z
@@ -136,7 +194,7 @@ const NEXT: Readonly<Record<string, string>> = {
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
     backup: "set backup.directory to a path and, for Secrets, backup.recipient to an age recipient (docs/backup.md)",
     identity:
-        "set identity.source to generated, to adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key",
+        "set identity.source to generated or adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
 };
 
 /** The Helm repository of Linkerd's edge channel. */
@@ -174,7 +232,10 @@ export function parseConfig(
         kubeconfig,
         charts,
         rollout,
+        adopt,
+        prune,
         identity,
+        certificates,
         backup,
         crds,
         controlPlane,
@@ -193,10 +254,13 @@ export function parseConfig(
         ...common,
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
-        adopt: result.data.adopt,
-        prune: result.data.prune,
         charts: charts || EDGE_REPOSITORY,
-        ...{ identity, backup, crds, controlPlane, viz },
+        ...{ adopt, prune, identity, backup, crds, controlPlane, viz },
+        certificates: {
+            ...certificates,
+            // What is taken over works; its certificates move only when the stack file says so.
+            webhooks: certificates.webhooks ?? (adopt ? "adopted" : "own"),
+        },
     };
 }
 
@@ -260,7 +324,15 @@ export async function readConfig(): Promise<StackConfig> {
     ]) {
         raw[key] = config.get(key) ?? "";
     }
-    for (const key of ["backup", "crds", "controlPlane", "viz", "rollout", "istio"]) {
+    for (const key of [
+        "certificates",
+        "backup",
+        "crds",
+        "controlPlane",
+        "viz",
+        "rollout",
+        "istio",
+    ]) {
         raw[key] = parseJson(config.get(key));
     }
     // The PEM texts are needed in plain to be checked; what is declared with them is marked secret again.

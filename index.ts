@@ -3,7 +3,7 @@ import { locateCharts, readDefaults } from "./charts/source";
 import { KubeApi } from "./cluster/api";
 import { readManifests } from "./charts/manifests";
 import { ClusterError, connect, reasonOf, type Connection } from "./cluster/connection";
-import { observeDataPlane } from "./cluster/dataPlane";
+import { linkerdPodsWithAnchors, meshedProxies, observeDataPlane } from "./cluster/dataPlane";
 import { observeIstio } from "./cluster/istio/observe";
 import { istioPods } from "./cluster/istio/pods";
 import { observeLinkerd } from "./cluster/linkerd";
@@ -58,7 +58,16 @@ async function istio(config: IstioStackConfig, stack: string, connection: Connec
 
 async function linkerd(config: LinkerdStackConfig, stack: string, connection: Connection) {
     const live = await observeLinkerd(connection).catch(forbidden("the installation"));
-    const dataPlane = await observeDataPlane(new KubeApi(connection)).catch(unknownInPreview);
+    const bundles = new Map<string, string>();
+    const dataPlane = await observeDataPlane(
+        new KubeApi(connection),
+        linkerdPodsWithAnchors(bundles),
+    ).catch(unknownInPreview);
+    const trustRoots = live.identity.issuer?.trustAnchors;
+    const running =
+        typeof dataPlane === "string"
+            ? undefined
+            : { dataPlane, proxies: meshedProxies(dataPlane.pods, bundles, trustRoots) };
 
     const version = config.linkerdVersion;
     const [backup, charts, before] = await Promise.all([
@@ -72,7 +81,7 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
         locateCharts(config.charts, settingsChart(config, live)),
     ]);
     const defaults = await readDefaults([...charts.located, ...before.located]);
-    const plan = await planLinkerd(config, live, stack, new Date(), defaults);
+    const plan = await planLinkerd(config, live, { stack, now: new Date(), defaults, running });
     const { waves } = config.rollout;
     const faults = [
         ...backup,

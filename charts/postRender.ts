@@ -4,11 +4,13 @@
 // An injector whose pod starts before linkerd-config is updated mounts the old one and goes on injecting the old
 // proxy until the kubelet's next sync, a minute or more. So Deployments are told to wait for the ConfigMaps.
 //
-// The issuer's Secret, which the chart renders with the scheme linkerd.io/tls, is left out: the stack declares it, since
-// charts do not keep secretness.
+// And the chart's own Secret of the issuer is dropped: with the scheme linkerd.io/tls it would hold a placeholder in place
+// of the key. The stack declares the real one (components/linkerd/secrets.ts).
 import { text } from "node:stream/consumers";
 import { isMap, parseAllDocuments, type Document } from "yaml";
-import { ISSUER_SECRET } from "../plan/identity";
+
+/** Fixed by Linkerd. Not imported: this program starts at every render. */
+const ISSUER_SECRET = "linkerd-identity-issuer";
 
 /** The provider's own way to order objects of a chart; see the docs of helm.v4.Chart. */
 export const DEPENDS_ON = "config.kubernetes.io/depends-on";
@@ -18,12 +20,9 @@ export const DEPENDS_ON = "config.kubernetes.io/depends-on";
  * they stood: what `yes`, `n` or `0644` means stays the reader's decision.
  */
 export function orderManifests(stream: string): string {
-    const at = (manifest: Document, ...path: string[]) => manifest.getIn(path) as string;
-    const manifests = parseAllDocuments(stream, { schema: "failsafe", uniqueKeys: false })
-        .filter((one) => isMap(one.contents))
-        .filter(
-            (one) => at(one, "kind") !== "Secret" || at(one, "metadata", "name") !== ISSUER_SECRET,
-        );
+    const manifests = parseAllDocuments(stream, { schema: "failsafe", uniqueKeys: false }).filter(
+        (one) => isMap(one.contents) && !isIssuer(one),
+    );
     const configMaps = manifests.filter((one) => at(one, "kind") === "ConfigMap");
     for (const manifest of manifests.filter((one) => at(one, "kind") === "Deployment")) {
         const namespace = at(manifest, "metadata", "namespace");
@@ -38,6 +37,14 @@ export function orderManifests(stream: string): string {
         .map((one) => one.toString({ lineWidth: 0 }))
         .map((one) => (one.startsWith("---") ? one : `---\n${one}`))
         .join("");
+}
+
+function at(manifest: Document, ...path: string[]): string {
+    return manifest.getIn(path) as string;
+}
+
+function isIssuer(manifest: Document): boolean {
+    return at(manifest, "kind") === "Secret" && at(manifest, "metadata", "name") === ISSUER_SECRET;
 }
 
 async function main(): Promise<void> {

@@ -54,15 +54,14 @@ export interface LiveInstallation {
     readonly viz: readonly LiveComponent[];
     /** failurePolicy of viz's webhook. */
     readonly tapInjectorPolicy: string | undefined;
-    /** CA bundles of the webhooks and of tap's API by Service: PEM. */
-    readonly bundles: Readonly<Record<string, string | undefined>>;
     readonly release: LiveRelease | undefined;
 }
 
 export async function observeInstallation(connection: Connection): Promise<LiveInstallation> {
     const { core, apps, kubeconfig } = connection;
     const batch = kubeconfig.makeApiClient(k8s.BatchV1Api);
-    const [config, live, overrides, taken, heartbeat, own, viz, releases, bundles] =
+    const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    const [config, live, overrides, taken, heartbeat, own, viz, releases, tapInjector] =
         await Promise.all([
             readLinkerdConfig(core),
             found(core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" })),
@@ -83,7 +82,11 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
                 namespace: "linkerd-viz",
                 labelSelector: "owner=helm,name=linkerd-viz",
             }),
-            webhooks(kubeconfig),
+            found(
+                admission.readMutatingWebhookConfiguration({
+                    name: "linkerd-tap-injector-webhook-config",
+                }),
+            ),
         ]);
     const text = overrides?.data?.[OVERRIDES];
     return {
@@ -103,7 +106,7 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
         heartbeatSchedule: heartbeat?.spec?.schedule,
         controlPlane: own.items.map(component),
         viz: viz.items.map(component),
-        ...bundles,
+        tapInjectorPolicy: tapInjector?.webhooks?.[0]?.failurePolicy,
         release: await newestRelease(releases.items),
     };
 }
@@ -130,34 +133,6 @@ function component({ metadata, spec }: k8s.V1Deployment): LiveComponent {
         image: container?.image ?? "",
         checksum: annotations["checksum/config"],
         createdBy: annotations["linkerd.io/created-by"],
-    };
-}
-
-async function webhooks(kubeconfig: k8s.KubeConfig) {
-    const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
-    const registration = kubeconfig.makeApiClient(k8s.ApiregistrationV1Api);
-    const mutating = (name: string) =>
-        found(admission.readMutatingWebhookConfiguration({ name: `${name}-webhook-config` }));
-    const validating = (name: string) =>
-        found(admission.readValidatingWebhookConfiguration({ name: `${name}-webhook-config` }));
-    const [injector, profiles, policies, tapInjector, tap] = await Promise.all([
-        mutating("linkerd-proxy-injector"),
-        validating("linkerd-sp-validator"),
-        validating("linkerd-policy-validator"),
-        mutating("linkerd-tap-injector"),
-        found(registration.readAPIService({ name: "v1alpha1.tap.linkerd.io" })),
-    ]);
-    const ofHook = (hook: k8s.V1MutatingWebhookConfiguration | undefined) =>
-        decoded(hook?.webhooks?.[0]?.clientConfig.caBundle);
-    return {
-        tapInjectorPolicy: tapInjector?.webhooks?.[0]?.failurePolicy,
-        bundles: {
-            "linkerd-proxy-injector": ofHook(injector),
-            "linkerd-sp-validator": ofHook(profiles),
-            "linkerd-policy-validator": ofHook(policies),
-            "tap-injector": ofHook(tapInjector),
-            tap: decoded(tap?.spec?.caBundle),
-        },
     };
 }
 
@@ -193,10 +168,6 @@ async function helmRecord(data: string): Promise<HelmRecord> {
         // Older records are not zipped; what cannot be read is told by what it lacks.
         return inner.toString().startsWith("{") ? (JSON.parse(inner.toString()) as HelmRecord) : {};
     }
-}
-
-function decoded(base64: string | undefined): string | undefined {
-    return base64 ? Buffer.from(base64, "base64").toString() : undefined;
 }
 
 function mapOf(value: unknown): ChartValues {

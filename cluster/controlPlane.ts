@@ -4,12 +4,24 @@ import type { Fault } from "../plan/faults";
 import { imageTag } from "../plan/images";
 import { listAll, reasonOf, type Connection } from "./connection";
 import type { DataPlane } from "./dataPlane";
-import { readLinkerdConfig } from "./linkerdConfig";
-import { PROXY_CONTAINER } from "./pods";
+import { readIssuerSince, readLinkerdConfig } from "./linkerdConfig";
+import { PROXY_CONTAINER, TRUST_ROOT } from "./pods";
 import { rolloutStatus } from "./rolloutStatus";
 
 /** How long a changed ConfigMap may take to reach a running pod: the kubelet's sync period and its cache. */
 const PROPAGATION_MS = 120_000;
+
+/** What new pods are to get. */
+interface Wanted {
+    /** Of the control plane. */
+    readonly version: string;
+    /** Image tag. */
+    readonly proxy: string;
+    /** Annotation linkerd.io/trust-root-sha256; undefined: it does not count. */
+    readonly trustRoot?: string | undefined;
+    /** Of the issuer; undefined where it never changed. */
+    readonly issuedAt?: string | undefined;
+}
 
 export interface ControlPlaneChecks {
     readonly passed: readonly string[];
@@ -40,7 +52,7 @@ const PROBES = 5;
  */
 export async function checkControlPlane(
     connection: Connection,
-    target: { readonly version: string; readonly proxy: string },
+    target: Wanted,
     dataPlane: Pick<DataPlane, "pods" | "namespaceLabels">,
 ): Promise<ControlPlaneChecks> {
     const passed: string[] = [];
@@ -54,6 +66,14 @@ export async function checkControlPlane(
             subject: "ConfigMap linkerd/linkerd-config",
             value: live ?? "missing",
             rule: `must name linkerdVersion ${target.version}`,
+            next: "pulumi up --refresh",
+        });
+    }
+    if ((await readIssuerSince(core, target.issuedAt)) === Infinity) {
+        faults.push({
+            subject: "Secret linkerd/linkerd-identity-issuer",
+            value: target.issuedAt,
+            rule: "must say since when its issuer is served: no pod could be told from those of before",
             next: "pulumi up --refresh",
         });
     }
@@ -79,7 +99,7 @@ export async function checkControlPlane(
         }
     }
     if (faults.length === 0) {
-        const { answer, refusals } = await askInjector(core, target.proxy, askable(dataPlane));
+        const { answer, refusals } = await askInjector(core, target, askable(dataPlane));
         if (answer === undefined) {
             passed.push(
                 refusals.length === 0
@@ -104,7 +124,8 @@ export async function checkControlPlane(
  * Asks until the answer is `proxy`, or the time is up. A namespace whose own policies (quota, another webhook)
  * refuse the probe says nothing about the injector; the next one is asked.
  */
-async function askInjector(core: k8s.CoreV1Api, proxy: string, namespaces: readonly string[]) {
+async function askInjector(core: k8s.CoreV1Api, wanted: Wanted, namespaces: readonly string[]) {
+    const { proxy } = wanted;
     const deadline = Date.now() + PROPAGATION_MS;
     for (;;) {
         const refusals: string[] = [];
@@ -113,7 +134,7 @@ async function askInjector(core: k8s.CoreV1Api, proxy: string, namespaces: reado
         for (const namespace of namespaces) {
             const answers = new Set<string>();
             for (let probe = 0; probe < PROBES; probe++) {
-                answers.add(await injectedProxy(core, namespace));
+                answers.add(await injectedProxy(core, namespace, wanted));
             }
             if (answers.has(NO_PROXY)) {
                 missed = NO_PROXY;
@@ -150,7 +171,11 @@ function askable({ pods, namespaceLabels }: Pick<DataPlane, "pods" | "namespaceL
 const APART = new Set(["linkerd", "linkerd-viz", "kube-system", "cert-manager"]);
 
 /** The proxy that a new pod would get, or why it would get none. Makes no pod. */
-async function injectedProxy(core: k8s.CoreV1Api, namespace: string): Promise<string> {
+async function injectedProxy(
+    core: k8s.CoreV1Api,
+    namespace: string,
+    { trustRoot }: Wanted,
+): Promise<string> {
     try {
         const pod = await core.createNamespacedPod({
             namespace,
@@ -169,7 +194,14 @@ async function injectedProxy(core: k8s.CoreV1Api, namespace: string): Promise<st
             ...(pod.spec?.containers ?? []),
             ...(pod.spec?.initContainers ?? []),
         ].find((one) => one.name === PROXY_CONTAINER);
-        return container ? (imageTag(container.image ?? "") ?? "no tag") : NO_PROXY;
+        if (!container) {
+            return NO_PROXY;
+        }
+        const tag = imageTag(container.image ?? "") ?? "no tag";
+        const given = pod.metadata?.annotations?.[TRUST_ROOT];
+        return trustRoot === undefined || given === undefined || given === trustRoot
+            ? tag
+            : `${tag} with other trust anchors`;
     } catch (error) {
         return `${REFUSED}: ${reasonOf(error)}`;
     }

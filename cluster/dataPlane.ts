@@ -1,7 +1,16 @@
+import { isAlive } from "../plan/dataPlane";
 import type { KubeApi } from "./api";
 import { budgetRecord, type Budget } from "./budgets";
 import { canaryRecord, type Canary } from "./canaries";
-import { PIN, podRecord, type Owner, type PodRecord } from "./pods";
+import type { MeshedProxy } from "../plan/trust";
+import {
+    FROM_CONFIG_MAP,
+    PIN,
+    podRecord,
+    podRecordWithAnchors,
+    type Owner,
+    type PodRecord,
+} from "./pods";
 import {
     controllerRevisionRecord,
     daemonSetRecord,
@@ -91,6 +100,27 @@ export const LINKERD_PODS: PodSource = {
     },
     record: podRecord,
 };
+
+/** The same; what their proxies trust is kept in `bundles`. */
+export function linkerdPodsWithAnchors(bundles: Map<string, string>): PodSource {
+    return { ...LINKERD_PODS, record: podRecordWithAnchors(bundles) };
+}
+
+/** What running proxies trust. `trustRoots`: text of ConfigMap linkerd-identity-trust-roots. */
+export function meshedProxies(
+    pods: readonly MeshedPod[],
+    bundles: ReadonlyMap<string, string>,
+    trustRoots: string | undefined,
+): MeshedProxy[] {
+    return pods
+        .filter((pod) => isAlive(pod))
+        .map(({ namespace, name, createdAt, anchors }) => ({
+            namespace,
+            name,
+            createdAt,
+            anchors: anchors === FROM_CONFIG_MAP ? trustRoots : bundles.get(anchors ?? ""),
+        }));
+}
 
 /** Where each collection comes from. */
 export function sources(pods: PodSource): {

@@ -1,7 +1,18 @@
 import * as k8s from "@kubernetes/client-node";
 import type { KeyPair } from "../plan/certificates";
+import {
+    ANCHOR_NAME,
+    ANCHOR_SECRET,
+    ISSUED_AT,
+    ISSUER_NAME,
+    ISSUER_SECRET,
+    NEXT_ANCHOR_SECRET,
+    servedSince,
+    type LiveIdentity,
+    type LiveIssuer,
+    type NamedPair,
+} from "../plan/identity";
 import { at } from "../plan/values";
-import { ANCHOR_SECRET, ISSUER_SECRET, type LiveIdentity } from "../plan/identity";
 import {
     WEBHOOK_CA_SECRET,
     WEBHOOKS,
@@ -10,7 +21,8 @@ import {
 } from "../plan/webhooks";
 import { observeInstallation, type LiveInstallation } from "./adoption";
 import { found, listAll, type Connection } from "./connection";
-import { readLinkerdConfig } from "./linkerdConfig";
+import { readLinkerdConfig, readTrustRoots, type LinkerdConfig } from "./linkerdConfig";
+import { readWebhookBundles } from "./webhookBundles";
 
 /** Annotation on the mesh's namespaces that names the stack which owns the installation. */
 export const STACK_ANNOTATION = "mesh-upgrade/stack";
@@ -65,13 +77,29 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     const secret = (namespace: string, name: string) =>
         found(core.readNamespacedSecret({ namespace, name }));
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
-    const [linkerd, viz, config, crds, issuer, anchor, ca, installation, code] = await Promise.all([
+    const [
+        linkerd,
+        viz,
+        config,
+        crds,
+        issuer,
+        anchor,
+        nextAnchor,
+        trustRoots,
+        bundles,
+        ca,
+        installation,
+        code,
+    ] = await Promise.all([
         found(core.readNamespace({ name: "linkerd" })),
         found(core.readNamespace({ name: "linkerd-viz" })),
         readLinkerdConfig(core),
         listAll((page) => extensions.listCustomResourceDefinition(page)),
         secret("linkerd", ISSUER_SECRET),
         secret("linkerd", ANCHOR_SECRET),
+        secret("linkerd", NEXT_ANCHOR_SECRET),
+        readTrustRoots(core),
+        readWebhookBundles(connection),
         secret("linkerd", WEBHOOK_CA_SECRET),
         observeInstallation(connection),
         kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
@@ -82,9 +110,9 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
             return [service, keyPair(leaf)] as const;
         }),
     );
-    const anchors = at(config?.values, "identityTrustAnchorsPEM");
-    const liveIssuer = issuerOf(issuer, typeof anchors === "string" ? anchors : "");
-    const anchorPair = keyPair(anchor);
+    const liveIssuer = issuerOf(issuer, trustRoots, config);
+    const anchorPair = namedPair(anchor);
+    const nextPair = namedPair(nextAnchor);
     const caPair = keyPair(ca);
     return {
         namespaces: [linkerd, viz]
@@ -105,17 +133,62 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         identity: {
             installed: config !== undefined,
             ...(anchorPair ? { anchor: anchorPair } : {}),
+            ...(nextPair ? { nextAnchor: nextPair } : {}),
             ...(liveIssuer ? { issuer: liveIssuer } : {}),
         },
         webhooks: {
             ...(caPair ? { ca: caPair } : {}),
             leaves: Object.fromEntries(leaves),
-            bundles: installation.bundles,
+            bundles,
         },
         vizRelease: installation.release,
         vizObjects: installation.viz.length > 0,
         installation,
         serverVersion: code.gitVersion,
+    };
+}
+
+function namedPair(secret: k8s.V1Secret | undefined): NamedPair | undefined {
+    const pair = keyPair(secret);
+    return pair && { ...pair, name: secret?.metadata?.annotations?.[ANCHOR_NAME] };
+}
+
+/**
+ * The issuer in either scheme. Its anchors are those that new proxies get: of ConfigMap linkerd-identity-trust-roots, which
+ * the injector reads; where that is gone, of the Secret. The text is that of linkerd-config where they are the same: the
+ * control plane's own pods are annotated with a hash of it, and would restart for another final line break.
+ */
+function issuerOf(
+    secret: k8s.V1Secret | undefined,
+    trustRoots: string | undefined,
+    config: LinkerdConfig | undefined,
+): LiveIssuer | undefined {
+    const own = keyPair(secret);
+    const certificate = text(secret, "crt.pem");
+    const key = text(secret, "key.pem");
+    const pair = own ?? (certificate && key ? { certificate, key } : undefined);
+    if (!pair) {
+        return undefined;
+    }
+    const ca = text(secret, "ca.crt");
+    const configured = at(config?.values, "identityTrustAnchorsPEM");
+    const bundle = trustRoots ?? ca ?? "";
+    const trustAnchors =
+        typeof configured === "string" && (bundle === "" || configured.trim() === bundle.trim())
+            ? configured
+            : bundle;
+    const { annotations } = secret?.metadata ?? {};
+    const name = annotations?.[ISSUER_NAME];
+    const issuedAt = annotations?.[ISSUED_AT];
+    const since = servedSince(annotations);
+    return {
+        ...pair,
+        scheme: own ? "kubernetes.io/tls" : "linkerd.io/tls",
+        trustAnchors,
+        ...(ca === undefined ? {} : { ca }),
+        ...(name === undefined ? {} : { name }),
+        ...(issuedAt === undefined ? {} : { issuedAt }),
+        ...(since === undefined ? {} : { servedSince: since }),
     };
 }
 
@@ -139,18 +212,4 @@ function madeBy({ metadata }: k8s.V1CustomResourceDefinition) {
         chartVersion: release ? `20${release}` : chart,
         linkerd: chart !== undefined || maker?.startsWith("linkerd/") === true,
     };
-}
-
-/** The issuer in either scheme. `configured`: the anchors of linkerd-config, which win over the Secret's own. */
-function issuerOf(secret: k8s.V1Secret | undefined, configured: string): LiveIdentity["issuer"] {
-    const pair = keyPair(secret);
-    if (pair) {
-        const trustAnchors = configured || (text(secret, "ca.crt") ?? "");
-        return { ...pair, scheme: "kubernetes.io/tls", trustAnchors };
-    }
-    const certificate = text(secret, "crt.pem");
-    const key = text(secret, "key.pem");
-    return certificate && key
-        ? { certificate, key, scheme: "linkerd.io/tls", trustAnchors: configured }
-        : undefined;
 }

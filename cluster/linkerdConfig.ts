@@ -1,5 +1,6 @@
 import type { CoreV1Api } from "@kubernetes/client-node";
 import { parse } from "yaml";
+import { ISSUED_AT, ISSUER_SECRET, servedSince } from "../plan/identity";
 import { found } from "./connection";
 
 /** ConfigMap linkerd-config: what the control plane was installed with. */
@@ -18,4 +19,34 @@ export async function readLinkerdConfig(core: CoreV1Api): Promise<LinkerdConfig 
     const values: unknown = parse(config?.data?.["values"] ?? "");
     const version = (values as { linkerdVersion?: string } | null)?.linkerdVersion;
     return config && { values, version };
+}
+
+/** ConfigMap linkerd-identity-trust-roots, which the injector gives to new proxies; undefined where there is none. */
+export async function readTrustRoots(core: CoreV1Api): Promise<string | undefined> {
+    const roots = await found(
+        core.readNamespacedConfigMap({
+            namespace: "linkerd",
+            name: "linkerd-identity-trust-roots",
+        }),
+    );
+    return roots?.data?.["ca-bundle.crt"];
+}
+
+/**
+ * Since when the issuer of `issuedAt` is served, in ms since the epoch; undefined where it never changed, Infinity where it
+ * was not recorded yet.
+ */
+export async function readIssuerSince(
+    core: CoreV1Api,
+    issuedAt: string | undefined,
+): Promise<number | undefined> {
+    if (issuedAt === undefined) {
+        return undefined;
+    }
+    const secret = await found(
+        core.readNamespacedSecret({ namespace: "linkerd", name: ISSUER_SECRET }),
+    );
+    const annotations = secret?.metadata?.annotations;
+    const since = annotations?.[ISSUED_AT] === issuedAt ? servedSince(annotations) : undefined;
+    return since ?? Infinity;
 }

@@ -1,4 +1,5 @@
-import type { V1ObjectMeta, V1Pod } from "@kubernetes/client-node";
+import type { V1Container, V1ObjectMeta, V1Pod } from "@kubernetes/client-node";
+import { createHash } from "node:crypto";
 import { imageTag } from "../plan/images";
 import type { PodWish } from "../plan/istio/injection";
 import { podReason } from "./podReason";
@@ -10,6 +11,9 @@ export const ISTIO_PROXY_CONTAINER = "istio-proxy";
 export const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
 /** Pins the proxy of a pod, or of a namespace. */
 export const PIN = "config.linkerd.io/proxy-version";
+
+/** Hash of the trust anchors that the injector gave the proxy. */
+export const TRUST_ROOT = "linkerd.io/trust-root-sha256";
 
 /** Controllers of pods whose workload has labels of its own. */
 const OF_WORKLOADS = new Set(["ReplicaSet", "StatefulSet", "DaemonSet"]);
@@ -46,6 +50,10 @@ export interface PodRecord {
     readonly controller: Owner | undefined;
     /** Label of its revision: pod-template-hash or controller-revision-hash. */
     readonly hash: string | undefined;
+    /** Of Linkerd: annotation `linkerd.io/trust-root-sha256`; older proxies have none. */
+    readonly trustRoot?: string;
+    /** Of Linkerd, where bundles are kept: key of the proxy's trust anchors among them. */
+    readonly anchors?: string;
     /** Its own annotation `config.linkerd.io/proxy-version`. */
     readonly pin: string | undefined;
     /** `kubectl.kubernetes.io/restartedAt` of the template that made it. */
@@ -56,10 +64,57 @@ export interface PodRecord {
 
 /** Undefined for a pod without Linkerd's proxy. */
 export function podRecord(pod: V1Pod): PodRecord | undefined {
-    const proxy = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
+    const proxy = proxyOf(pod);
+    const trustRoot = pod.metadata?.annotations?.[TRUST_ROOT];
+    return (
+        proxy && {
+            ...recordOf(pod, imageTag(proxy.image ?? "")),
+            ...(trustRoot === undefined ? {} : { trustRoot }),
+        }
+    );
+}
+
+/**
+ * As podRecord; the PEM bundles that proxies trust go into `bundles`, each once, under their hash: a cluster has thousands
+ * of proxies and one or two bundles. A proxy that takes them from ConfigMap linkerd-identity-trust-roots has the key
+ * FROM_CONFIG_MAP.
+ */
+export function podRecordWithAnchors(
+    bundles: Map<string, string>,
+): (pod: V1Pod) => PodRecord | undefined {
+    return (pod) => {
+        const record = podRecord(pod);
+        const anchors = record && keepAnchors(proxyOf(pod), bundles);
+        return anchors === undefined ? record : record && { ...record, anchors };
+    };
+}
+
+const TRUST_ANCHORS = "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS";
+export const FROM_CONFIG_MAP = "linkerd-identity-trust-roots";
+
+function keepAnchors(
+    proxy: V1Container | undefined,
+    bundles: Map<string, string>,
+): string | undefined {
+    const variable = proxy?.env?.find((one) => one.name === TRUST_ANCHORS);
+    if (variable?.valueFrom?.configMapKeyRef?.name === FROM_CONFIG_MAP) {
+        return FROM_CONFIG_MAP;
+    }
+    const text = variable?.value?.trim();
+    if (!text) {
+        return undefined;
+    }
+    const key = createHash("sha256").update(text).digest("base64");
+    if (!bundles.has(key)) {
+        bundles.set(key, text);
+    }
+    return key;
+}
+
+function proxyOf(pod: V1Pod): V1Container | undefined {
+    return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
         (container) => container.name === PROXY_CONTAINER,
     );
-    return proxy && recordOf(pod, imageTag(proxy.image ?? ""));
 }
 
 /** What every mesh's pods have in common, with the proxy that this one runs. */

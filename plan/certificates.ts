@@ -1,6 +1,6 @@
 // The X.509 library asks for this polyfill first.
 import "reflect-metadata";
-import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 
 /** A certificate with its private key, both PEM; the key is PKCS #8. */
@@ -82,8 +82,30 @@ export function readBundle(pem: string): X509Certificate[] {
     return blocks.map((block) => new X509Certificate(block));
 }
 
-/** What is wrong with a pair at a time, as one sentence; undefined where nothing is. */
-export function keyPairProblem(pair: KeyPair, now: Date): string | undefined {
+/** Certificates as one PEM text, in their order. */
+export function writeBundle(certificates: readonly X509Certificate[]): string {
+    return certificates.map((one) => `${one.toString().trim()}\n`).join("");
+}
+
+/** Of `certificates` those that are not in `others`. */
+export function without(
+    certificates: readonly X509Certificate[],
+    others: readonly X509Certificate[],
+): X509Certificate[] {
+    const known = new Set(others.map((one) => one.fingerprint256));
+    return certificates.filter((one) => !known.has(one.fingerprint256));
+}
+
+/**
+ * Annotation linkerd.io/trust-root-sha256 of a pod whose proxy was given this bundle: the injector hashes the text of
+ * ConfigMap linkerd-identity-trust-roots, which the chart trims.
+ */
+export function trustRootHash(bundle: string): string {
+    return createHash("sha256").update(bundle.trim()).digest("hex");
+}
+
+/** What is wrong with a pair (at a time, where one is given), as one sentence; undefined where nothing is. */
+export function keyPairProblem(pair: KeyPair, now?: Date): string | undefined {
     try {
         const [certificate] = readBundle(pair.certificate);
         if (!certificate) {
@@ -92,7 +114,7 @@ export function keyPairProblem(pair: KeyPair, now: Date): string | undefined {
         if (!certificate.checkPrivateKey(createPrivateKey(pair.key))) {
             return "the private key does not belong to the certificate";
         }
-        return validityProblem(certificate, now);
+        return now && validityProblem(certificate, now);
     } catch (error) {
         return `cannot be read (${(error as Error).message})`;
     }
@@ -112,6 +134,72 @@ export function validityProblem(certificate: X509Certificate, now: Date): string
 /** Whether one of `by` signed `certificate`. */
 export function issuedBy(certificate: X509Certificate, by: readonly X509Certificate[]): boolean {
     return by.some((one) => certificate.checkIssued(one) && certificate.verify(one.publicKey));
+}
+
+/** Whether a chain of `intermediates` leads from `certificate` to one of `anchors`. */
+export function leadsTo(
+    certificate: X509Certificate,
+    intermediates: readonly X509Certificate[],
+    anchors: readonly X509Certificate[],
+): boolean {
+    if (issuedBy(certificate, anchors)) {
+        return true;
+    }
+    const rest = intermediates.filter((one) => !issuedBy(certificate, [one]));
+    return intermediates.some((one) => issuedBy(certificate, [one]) && leadsTo(one, rest, anchors));
+}
+
+/** What a certificate is for; each has rules of its own. */
+export type Role = "anchor" | "issuer" | "intermediate" | "webhook";
+
+/**
+ * What Linkerd would not accept of a certificate's key or signature, as in `linkerd check` (l5d-identity-issuer-cert-uses-
+ * supported-crypto, l5d-identity-trustAnchors-use-supported-crypto): issuers ECDSA P-256; anchors that or RSA of 2048 or
+ * 4096 bits; SHA-256 in every signature. Of a webhook's certificate only the signature counts.
+ */
+export function algorithmProblem(certificate: X509Certificate, role: Role): string | undefined {
+    const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
+    const isP256 = asymmetricKeyDetails?.namedCurve === "prime256v1";
+    const isRsa =
+        asymmetricKeyType === "rsa" &&
+        [2048, 4096].includes(asymmetricKeyDetails?.modulusLength ?? 0);
+    if (role === "issuer" && !isP256) {
+        return "key is not ECDSA P-256";
+    }
+    if ((role === "anchor" || role === "intermediate") && !isP256 && !isRsa) {
+        return "key is neither ECDSA P-256 nor RSA of 2048 or 4096 bits";
+    }
+    const { hash } = new x509.X509Certificate(certificate.raw).signatureAlgorithm as {
+        hash?: { name?: string };
+    };
+    return hash?.name === "SHA-256" ? undefined : "signature does not use SHA-256";
+}
+
+/** When a certificate is looked at. */
+export interface Moment {
+    readonly now: Date;
+    /** The last moment at which it must still be valid: the planned end of the upgrade and a margin. */
+    readonly until: Date;
+}
+
+/** Each rule that a certificate breaks, as the end of a sentence; `name` begins it. */
+export function certificateProblems(
+    certificate: X509Certificate,
+    role: Role,
+    name: string,
+    { now, until }: Moment,
+): string[] {
+    const validity = validityProblem(certificate, now);
+    const algorithm = algorithmProblem(certificate, role);
+    const early =
+        validity === undefined && until > new Date(certificate.validTo)
+            ? `ends on ${isoDate(certificate.validTo)}, before the planned end of this update and certificates.refuseBefore (${until.toISOString().slice(0, 16)}Z)`
+            : undefined;
+    return [
+        ...(validity === undefined ? [] : [`${name} ${validity}`]),
+        ...(algorithm === undefined ? [] : [`${name}'s ${algorithm}`]),
+        ...(early === undefined ? [] : [`${name} ${early}`]),
+    ];
 }
 
 /** `2036-11-21`. */

@@ -14,15 +14,34 @@ export interface Target {
     readonly text: string;
     /** As `proxy` of the pod reads once it is current. */
     readonly of: (pod: MeshedPod) => string;
+    /** What else a pod carries that is out of date, whatever its proxy: "trust anchors"; undefined: nothing. */
+    readonly outdated?: (pod: MeshedPod) => string | undefined;
 }
 
-/** Every pod is to get this proxy. */
-export function proxyTarget(proxy: string): Target {
-    return { text: proxy, of: () => proxy };
+/** What a proxy of Linkerd carries beside its version. */
+export interface ProxyTrust {
+    /** Hash of the trust anchors; a pod without the annotation is judged by its version alone. */
+    readonly trustRoot?: string | undefined;
+    /** Pods made before may have a certificate of the issuer of before; in ms since the epoch. */
+    readonly issuerSince?: number | undefined;
+}
+
+/** Every pod is to get this proxy, with these anchors. */
+export function proxyTarget(
+    proxy: string,
+    { trustRoot, issuerSince = -Infinity }: ProxyTrust = {},
+): Target {
+    const outdated = (pod: MeshedPod) =>
+        trustRoot !== undefined && pod.trustRoot !== undefined && pod.trustRoot !== trustRoot
+            ? "trust anchors"
+            : pod.createdAt < issuerSince
+              ? "issuer"
+              : undefined;
+    return { text: proxy, of: () => proxy, outdated };
 }
 
 export function isStale(pod: MeshedPod, target: Target): boolean {
-    return pod.proxy !== target.of(pod);
+    return pod.proxy !== target.of(pod) || target.outdated?.(pod) !== undefined;
 }
 
 /** What a wave does with one workload. */
@@ -43,6 +62,8 @@ export interface WorkloadPlan {
     readonly from: readonly string[];
     /** What they are to run. */
     readonly to: string;
+    /** What is out of date beside the proxy, sorted: `trust anchors`; absent: nothing. */
+    readonly outdated?: readonly string[];
     /** Pods that are made anew. */
     readonly pods: number;
     /** What a reader should know: who may undo it, what is waited for. */
@@ -133,11 +154,13 @@ export function planWorkload(
         return undefined;
     }
     const action = actionFor(workload, stale, alive, budgets);
+    const outdated = outdatedOf(stale, target);
     return {
         workload,
         ...action,
         from: proxiesOf(stale),
         to: textOf(stale, target),
+        ...(outdated.length > 0 ? { outdated } : {}),
         pods:
             action.action === "restart" ? Math.max(workload.replicas, stale.length) : stale.length,
         notes: notesOn(workload, action, canaries),
@@ -256,6 +279,11 @@ export function isAlive(pod: MeshedPod): boolean {
     return pod.phase !== "Succeeded" && pod.phase !== "Failed" && !pod.terminating;
 }
 
+function outdatedOf(pods: readonly MeshedPod[], target: Target): string[] {
+    const all = pods.map((pod) => target.outdated?.(pod)).filter((one) => one !== undefined);
+    return [...new Set(all)].sort();
+}
+
 function proxiesOf(pods: readonly MeshedPod[]): string[] {
     return [...new Set(pods.map((pod) => pod.proxy ?? "unknown"))].sort();
 }
@@ -292,7 +320,7 @@ function whyNot(
     }
     // Pods of an older template go anyway; what they were pinned to says nothing about those that follow.
     const pinned = stale.find((one) => one.currentRevision && one.pin !== undefined);
-    if (pinned && pinned.pin !== target.of(pinned)) {
+    if (pinned && pinned.pin !== target.of(pinned) && outdatedOf(stale, target).length === 0) {
         return `pinned by config.linkerd.io/proxy-version: ${pinned.pin}`;
     }
     if (workload.strategy === "OnDelete" && stale.some((pod) => pod.templateChanged)) {
@@ -354,10 +382,13 @@ export function textOf(pods: readonly MeshedPod[], target: Target): string {
 
 /** A fault for each workload that was restarted, or should have been, and still runs another proxy. */
 export function verifyDataPlane(plan: DataPlanePlan): readonly Fault[] {
-    return plan.workloads.map(({ workload, from, to, pods }) => ({
+    return plan.workloads.map(({ workload, from, to, pods, outdated = [] }) => ({
         subject: nameOf(workload),
         value: from.join(", "),
-        rule: `${pods} pod(s) still run this proxy, not ${to}`,
+        rule:
+            outdated.length > 0
+                ? `${pods} pod(s) still carry the old ${outdated.join(" and ")}`
+                : `${pods} pod(s) still run this proxy, not ${to}`,
         next: "see that the injector's pods are ready, then: pulumi up",
     }));
 }

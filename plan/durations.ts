@@ -12,3 +12,16 @@ export function isDuration(text: string): text is Duration {
 export function milliseconds(duration: Duration): number {
     return Number(duration.slice(0, -1)) * UNIT[duration.slice(-1) as keyof typeof UNIT];
 }
+
+/** A long time, in hours or days: `24h`, `60d`. */
+export type Span = `${number}${"h" | "d"}`;
+
+/** `0h` is one as well: no time at all. */
+export function isSpan(text: string): text is Span {
+    return /^(0|[1-9]\d{0,4})[hd]$/.test(text);
+}
+
+/** Milliseconds. */
+export function spanMilliseconds(span: Span): number {
+    return Number(span.slice(0, -1)) * (span.endsWith("d") ? 24 : 1) * UNIT.h;
+}

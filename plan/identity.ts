@@ -1,43 +1,105 @@
-import type { X509Certificate } from "node:crypto";
 import type { IdentityConfig } from "../config";
 import {
-    issuedBy,
+    certificateProblems,
     keyPairProblem,
+    leadsTo,
     mint,
     readBundle,
-    validityProblem,
     type KeyPair,
+    type Moment,
 } from "./certificates";
 import type { Fault } from "./faults";
+import { rotate, type Rotation } from "./rotation";
+import { dropFaults, strangerFaults, type MeshedProxy } from "./trust";
 
-/** Secret of the issuer, type kubernetes.io/tls with `ca.crt`; the name is fixed by Linkerd. */
+/** Secret of the issuer; the name is fixed by Linkerd. */
 export const ISSUER_SECRET = "linkerd-identity-issuer";
-/** Secret of the generated trust anchor; kept so that later issuers can be signed. */
+/** Secret of the trust anchor that the stack made; kept so that later issuers can be signed. */
 export const ANCHOR_SECRET = "linkerd-trust-anchor";
+/** Secret of the trust anchor that a rotation brings. */
+export const NEXT_ANCHOR_SECRET = "linkerd-trust-anchor-next";
 
-/** How the Secret of the issuer is made: Linkerd's own way, or as of type kubernetes.io/tls. */
-export type IssuerScheme = "linkerd.io/tls" | "kubernetes.io/tls";
+/** Annotation of the issuer's Secret: the rotation that made it. */
+export const ISSUER_NAME = "mesh-upgrade/issuer";
+/** Annotation of a trust anchor's Secret: the rotation that made it. */
+export const ANCHOR_NAME = "mesh-upgrade/anchor";
+/** Annotation of the issuer's Secret, and of the control plane's pods: when the issuer became this one. */
+export const ISSUED_AT = "mesh-upgrade/issued-at";
+/** Annotation of the issuer's Secret, written by rollout/served.ts: `<issued-at> <since when it is served>`. */
+export const SERVED_SINCE = "mesh-upgrade/served-since";
+
+/**
+ * How Linkerd reads the issuer's Secret. `kubernetes.io/tls`: tls.crt, tls.key and ca.crt. `linkerd.io/tls`, of the linkerd
+ * CLI and of charts that are given the key: crt.pem and key.pem, type Opaque; the anchors stand in a ConfigMap.
+ */
+export type Scheme = "kubernetes.io/tls" | "linkerd.io/tls";
+
+/** A trust anchor; undefined is the name of the one that the first update made. */
+export interface NamedPair extends KeyPair {
+    readonly name: string | undefined;
+}
+
+/** The issuer that the mesh runs with. */
+export interface LiveIssuer extends KeyPair {
+    readonly scheme: Scheme;
+    /** PEM bundle that new proxies are given. */
+    readonly trustAnchors: string;
+    /** Key `ca.crt` of the Secret. */
+    readonly ca?: string;
+    /** Of the rotation that made it. */
+    readonly name?: string;
+    /** When an update of this stack made it or took it from the config (ISO 8601); absent: it never changed. */
+    readonly issuedAt?: string;
+    /** Since when the identity service hands out its certificates, in ms since the epoch. */
+    readonly servedSince?: number;
+}
 
 /** What the cluster holds of the mesh's identity. */
 export interface LiveIdentity {
-    readonly anchor?: KeyPair;
-    readonly issuer?: KeyPair & {
-        readonly scheme: IssuerScheme;
-        /** As they are configured, to the byte: proxies are told apart by their hash. */
-        readonly trustAnchors: string;
-    };
+    readonly anchor?: NamedPair;
+    readonly nextAnchor?: NamedPair;
+    readonly issuer?: LiveIssuer;
     /** Whether ConfigMap linkerd-config exists: a control plane was installed. */
     readonly installed: boolean;
 }
 
 /** The identity that the stack declares. */
 export interface Identity {
+    /** That of the live Secret: a Secret's type cannot change, whatever the source. */
+    readonly scheme: Scheme;
     /** PEM bundle that proxies trust. */
     readonly trustAnchors: string;
+    /** Key `ca.crt` of the issuer's Secret, where the scheme has one. */
+    readonly ca: string;
     readonly issuer: KeyPair;
-    readonly scheme: IssuerScheme;
-    /** Present where the stack made the anchor itself. */
-    readonly anchor?: KeyPair;
+    /** Of the rotation that made the issuer. */
+    readonly issuerName?: string;
+    /** When it became this one (ISO 8601); absent: it never changed. */
+    readonly issuedAt?: string;
+    /** Present where the stack knows the anchor's key. */
+    readonly anchor?: NamedPair;
+    /** Present where a rotation brings one. */
+    readonly nextAnchor?: NamedPair;
+    /** What changes, for the preview. */
+    readonly lines: readonly string[];
+}
+
+/** What is known of the mesh beside its identity. */
+export interface IdentitySurroundings extends Moment {
+    /** Domain of the mesh's identities: `cluster.local`. */
+    readonly trustDomain: string;
+    /** Proxies that run; undefined where they could not be listed, which only a preview survives. */
+    readonly proxies: readonly MeshedProxy[] | undefined;
+}
+
+/** Since when the issuer of `issuedAt` is served, in ms since the epoch; undefined where that was not recorded. */
+export function servedSince(
+    annotations: Readonly<Record<string, string>> | undefined,
+): number | undefined {
+    const [issuedAt, since] = annotations?.[SERVED_SINCE]?.split(" ") ?? [];
+    return since !== undefined && issuedAt === annotations?.[ISSUED_AT]
+        ? Date.parse(since)
+        : undefined;
 }
 
 /** Linkerd expects this DNS name in the issuer's certificate (`identity.<namespace>.<trust domain>`). */
@@ -45,57 +107,32 @@ export function issuerName(trustDomain: string): string {
     return `identity.linkerd.${trustDomain}`;
 }
 
-const ANCHOR_YEARS = 10;
+/** DNS name of a trust anchor that the stack makes. */
+export function anchorName(trustDomain: string): string {
+    return `root.linkerd.${trustDomain}`;
+}
+
+export const ANCHOR_YEARS = 10;
 // Only a rotation that is asked for replaces the issuer, so it has to outlive many upgrades.
 const ISSUER_YEARS = 5;
 
 const RESTORE = `restore Secret linkerd/${ISSUER_SECRET} from a backup; new keys would cut every running proxy off`;
 
 /**
- * The identity to declare: the user's, the live one, or, on a first installation, a new one. Keys never
- * change unasked. Returns faults where that cannot be had.
+ * The identity to declare: the user's, the live one, or, on a first installation, a new one. Keys never change unless a
+ * rotation asks for it. Returns faults where that cannot be had, or where a running proxy would lose mTLS.
  */
 export async function planIdentity(
     config: IdentityConfig,
     live: LiveIdentity,
-    trustDomain: string,
-    now: Date,
+    surroundings: IdentitySurroundings,
 ): Promise<Identity | readonly Fault[]> {
     if (config.source === "config") {
-        const identity = {
-            trustAnchors: trim(config.trustAnchors),
-            issuer: config.issuer,
-            scheme: "kubernetes.io/tls" as const,
-        };
-        const faults = [
-            ...identityFaults(identity, "config identity", "set identity.* to a valid pair", now),
-            ...rotationFaults(identity, live),
-        ];
-        return faults.length > 0 ? faults : identity;
+        return planOwn(config, live, surroundings);
     }
-    if (config.source === "adopted") {
-        return adoptedIdentity(live, now);
-    }
-    if (live.issuer?.scheme === "linkerd.io/tls") {
-        return [
-            {
-                subject: "identity.source",
-                value: config.source,
-                rule: `Secret linkerd/${ISSUER_SECRET} is of scheme linkerd.io/tls, which this stack did not make`,
-                next: "pulumi config set --path identity.source adopted",
-            },
-        ];
-    }
-    if (live.issuer) {
-        const { trustAnchors, scheme, ...issuer } = live.issuer;
-        const identity = {
-            trustAnchors: trim(trustAnchors),
-            issuer,
-            scheme,
-            ...(live.anchor ? { anchor: live.anchor } : {}),
-        };
-        const faults = identityFaults(identity, `Secret linkerd/${ISSUER_SECRET}`, RESTORE, now);
-        return faults.length > 0 ? faults : identity;
+    const { issuer } = live;
+    if (issuer) {
+        return planKept(config.rotation, { ...live, issuer }, surroundings);
     }
     if (live.installed) {
         return [
@@ -106,116 +143,221 @@ export async function planIdentity(
             },
         ];
     }
-    const anchor =
-        live.anchor ??
-        (await mint({
-            name: `root.linkerd.${trustDomain}`,
-            authority: true,
-            years: ANCHOR_YEARS,
-            now,
-        }));
-    const issuer = await mint({
-        name: issuerName(trustDomain),
-        issuer: anchor,
-        authority: true,
-        years: ISSUER_YEARS,
-        now,
-    });
-    return {
-        trustAnchors: trim(anchor.certificate),
-        issuer,
-        scheme: "kubernetes.io/tls",
-        anchor,
-    };
+    return config.source === "adopted"
+        ? [
+              {
+                  subject: "identity.source",
+                  value: "adopted",
+                  rule: `there is nothing to adopt: namespace linkerd has no Secret ${ISSUER_SECRET}`,
+                  next: "set identity.source to generated for a first installation",
+              },
+          ]
+        : planFirst(config.rotation, live, surroundings);
 }
 
-/** What runs is kept, to the byte and in its scheme. */
-function adoptedIdentity({ issuer: live }: LiveIdentity, now: Date): Identity | readonly Fault[] {
-    if (!live) {
+/** On a first installation everything is new, but an anchor that an earlier one left behind is used again. */
+async function planFirst(
+    rotation: Rotation | undefined,
+    live: LiveIdentity,
+    { trustDomain, now }: IdentitySurroundings,
+): Promise<Identity | readonly Fault[]> {
+    if (rotation && "anchor" in rotation) {
         return [
             {
-                subject: `Secret linkerd/${ISSUER_SECRET}`,
-                rule: "is missing, so there is no identity to adopt",
-                next: `${RESTORE}; for a new mesh: pulumi config set --path identity.source generated`,
+                subject: "identity.rotation",
+                rule: "there is no trust anchor yet that could be rotated",
+                next: "remove identity.rotation until Linkerd is installed",
             },
         ];
     }
-    const { trustAnchors, scheme, ...issuer } = live;
-    const identity = { trustAnchors, issuer, scheme };
-    const faults = identityFaults(identity, `Secret linkerd/${ISSUER_SECRET}`, RESTORE, now);
+    const anchor = live.anchor ?? {
+        name: undefined,
+        ...(await mint({
+            name: anchorName(trustDomain),
+            authority: true,
+            years: ANCHOR_YEARS,
+            now,
+        })),
+    };
+    const trustAnchors = trim(anchor.certificate);
+    return {
+        scheme: "kubernetes.io/tls",
+        trustAnchors,
+        ca: trustAnchors,
+        issuer: await mintIssuer(anchor, trustDomain, now),
+        ...(rotation ? { issuerName: rotation.issuer } : {}),
+        anchor,
+        lines: [],
+    };
+}
+
+function mintIssuer(by: KeyPair, trustDomain: string, now: Date): Promise<KeyPair> {
+    const name = issuerName(trustDomain);
+    return mint({ name, issuer: by, authority: true, years: ISSUER_YEARS, now });
+}
+
+/** The live identity, with what the rotation makes of it. */
+async function planKept(
+    rotation: Rotation | undefined,
+    live: LiveIdentity & { readonly issuer: LiveIssuer },
+    surroundings: IdentitySurroundings,
+): Promise<Identity | readonly Fault[]> {
+    const { trustDomain, now, proxies } = surroundings;
+    const subject = `Secret linkerd/${ISSUER_SECRET}`;
+    const unreadable = readabilityFaults(live.issuer, subject);
+    if (unreadable.length > 0) {
+        return unreadable;
+    }
+    const rotated = await rotate(rotation, live, trustDomain, now);
+    if (!("trustAnchors" in rotated)) {
+        return rotated;
+    }
+    const { sign, trustAnchors, ...anchors } = rotated;
+    const { scheme, certificate, key, name, issuedAt, ca } = live.issuer;
+    const kept = { certificate, key };
+    const issuerOf = sign
+        ? {
+              issuer: await mintIssuer(sign.by, trustDomain, now),
+              ...(sign.name === undefined ? {} : { issuerName: sign.name }),
+              issuedAt: now.toISOString(),
+          }
+        : {
+              issuer: kept,
+              ...(name === undefined ? {} : { issuerName: name }),
+              ...(issuedAt === undefined ? {} : { issuedAt }),
+          };
+    const sameAnchors = trustAnchors === live.issuer.trustAnchors;
+    const identity: Identity = {
+        scheme,
+        trustAnchors,
+        ca: sameAnchors ? (ca ?? trustAnchors) : trustAnchors,
+        ...issuerOf,
+        ...anchors,
+        lines: [
+            ...(sameAnchors ? [] : [anchorLine(live.issuer.trustAnchors, trustAnchors)]),
+            ...(sign ? [issuerLine(issuerOf.issuer)] : []),
+        ],
+    };
+    const faults = [
+        ...identityFaults(identity, subject, sign ? ROTATE_AGAIN : RESTORE, surroundings),
+        ...dropFaults(
+            live.issuer,
+            { certificate: identity.issuer.certificate, trustAnchors },
+            proxies,
+            {
+                subject: "identity.rotation",
+                next: "set it back to what it was, pulumi up (its waves restart what is left), and delete pods that nothing restarts (bare pods, Jobs)",
+            },
+        ),
+        ...strangerFaults(
+            identity.issuer.certificate,
+            proxies ?? [],
+            rotation && "anchor" in rotation && rotation.stage === "issuer"
+                ? "set the stage to bundle, pulumi up (its waves restart what is left), and delete pods that nothing restarts (bare pods, Jobs)"
+                : "bring the trust anchors of these pods back into the mesh first (identity.source: config with a bundle of both), or restart the pods",
+        ),
+    ];
     return faults.length > 0 ? faults : identity;
+}
+
+const ROTATE_AGAIN = "remove identity.rotation, and look at the trust anchor that signs";
+
+/** The user's own pair: a bundle that holds the old anchors and new ones is a rotation's first stage. */
+function planOwn(
+    config: Extract<IdentityConfig, { source: "config" }>,
+    live: LiveIdentity,
+    surroundings: IdentitySurroundings,
+): Identity | readonly Fault[] {
+    const trustAnchors = trim(config.trustAnchors);
+    const subject = "config identity";
+    const { issuer } = config;
+    const before = live.issuer;
+    const changed = before && before.certificate.trim() !== issuer.certificate.trim();
+    const issuedAt = changed ? surroundings.now.toISOString() : before?.issuedAt;
+    const sameAnchors = before !== undefined && trim(before.trustAnchors) === trustAnchors;
+    const identity: Identity = {
+        scheme: before?.scheme ?? "kubernetes.io/tls",
+        trustAnchors: sameAnchors ? before.trustAnchors : trustAnchors,
+        ca: sameAnchors ? (before.ca ?? trustAnchors) : trustAnchors,
+        issuer,
+        ...(issuedAt === undefined ? {} : { issuedAt }),
+        lines: [
+            ...(before && !sameAnchors ? [anchorLine(before.trustAnchors, trustAnchors)] : []),
+            ...(changed ? [issuerLine(issuer)] : []),
+        ],
+    };
+    const unreadable = readabilityFaults({ ...issuer, trustAnchors }, subject);
+    if (unreadable.length > 0) {
+        return unreadable;
+    }
+    const next = `set identity.trustAnchors to the anchors of before (ConfigMap linkerd/linkerd-identity-trust-roots) and the new ones together, pulumi up; then change the issuer, pulumi up; then drop the old anchors`;
+    const faults = [
+        ...identityFaults(identity, subject, "set identity.* to a valid pair", surroundings),
+        ...(before
+            ? dropFaults(
+                  before,
+                  { certificate: issuer.certificate, trustAnchors },
+                  surroundings.proxies,
+                  { subject: "identity.trustAnchors", next },
+              )
+            : []),
+        ...strangerFaults(issuer.certificate, surroundings.proxies ?? [], next),
+    ];
+    return faults.length > 0 ? faults : identity;
+}
+
+function issuerLine({ certificate }: KeyPair): string {
+    const [issuer] = readBundle(certificate);
+    return `identity: a new issuer (${issuer?.fingerprint256}); the identity service restarts, then every proxy`;
+}
+
+function anchorLine(before: string, after: string): string {
+    const [from, to] = [readBundle(before).length, readBundle(after).length];
+    return `identity: trust anchors change (${from} -> ${to} in the bundle); every proxy restarts`;
+}
+
+/** What cannot be read says so at once: nothing else about it can be judged. */
+function readabilityFaults(
+    { certificate, trustAnchors }: { certificate: string; trustAnchors: string },
+    subject: string,
+): Fault[] {
+    const rules = Object.entries({
+        "the issuer": certificate,
+        "the trust anchors": trustAnchors,
+    }).flatMap(([name, text]) => {
+        try {
+            return readBundle(text).length === 0 ? [`${name} hold(s) no certificate`] : [];
+        } catch (error) {
+            return [`${name} cannot be read (${(error as Error).message})`];
+        }
+    });
+    return rules.map((rule) => ({ subject, rule, next: RESTORE }));
 }
 
 function identityFaults(
     identity: Identity,
     subject: string,
     next: string,
-    now: Date,
+    moment: Moment,
 ): readonly Fault[] {
-    const rules: string[] = [];
-    const pair = keyPairProblem(identity.issuer, now);
-    if (pair) {
-        rules.push(`the issuer ${pair}`);
-    } else {
-        rules.push(...authorityProblems(identity.issuer.certificate));
-    }
-    try {
-        const anchors = readBundle(identity.trustAnchors);
-        const [issuer, ...intermediates] = readBundle(identity.issuer.certificate);
-        if (anchors.length === 0) {
-            rules.push("the trust anchors hold no certificate");
-        }
-        for (const anchor of anchors) {
-            const problem = validityProblem(anchor, now);
-            if (problem) {
-                rules.push(`the trust anchor ${anchor.subject} ${problem}`);
-            }
-        }
-        if (issuer && anchors.length > 0 && !leadsTo(issuer, intermediates, anchors)) {
-            rules.push("the issuer is not signed by any of the trust anchors");
-        }
-    } catch (error) {
-        rules.push(`the trust anchors cannot be read (${(error as Error).message})`);
-    }
-    return rules.map((rule) => ({ subject, rule, next }));
-}
-
-/** What Linkerd's identity service asks of its issuer: a CA with an ECDSA P-256 key. */
-function authorityProblems(pem: string): string[] {
-    const [issuer] = readBundle(pem);
-    return [
+    const anchors = readBundle(identity.trustAnchors);
+    const [issuer, ...intermediates] = readBundle(identity.issuer.certificate);
+    const pair = keyPairProblem(identity.issuer);
+    const rules = [
+        ...(pair === undefined ? [] : [`the issuer ${pair}`]),
+        ...(issuer ? certificateProblems(issuer, "issuer", "the issuer", moment) : []),
         ...(issuer?.ca ? [] : ["the issuer is no CA (basic constraints)"]),
-        ...(issuer?.publicKey.asymmetricKeyDetails?.namedCurve === "prime256v1"
+        ...intermediates.flatMap((one) =>
+            certificateProblems(one, "intermediate", `the intermediate ${one.subject}`, moment),
+        ),
+        ...anchors.flatMap((one) =>
+            certificateProblems(one, "anchor", `the trust anchor ${one.subject}`, moment),
+        ),
+        ...(issuer && leadsTo(issuer, intermediates, anchors)
             ? []
-            : ["the issuer's key is not ECDSA P-256"]),
+            : ["the issuer is not signed by any of the trust anchors"]),
     ];
-}
-
-/** Whether a chain of `intermediates` leads from `certificate` to one of `anchors`. */
-function leadsTo(
-    certificate: X509Certificate,
-    intermediates: readonly X509Certificate[],
-    anchors: readonly X509Certificate[],
-): boolean {
-    if (issuedBy(certificate, anchors)) {
-        return true;
-    }
-    const rest = intermediates.filter((one) => !issuedBy(certificate, [one]));
-    return intermediates.some((one) => issuedBy(certificate, [one]) && leadsTo(one, rest, anchors));
-}
-
-/** Another anchor bundle than the live one breaks mTLS with every proxy that still runs. */
-function rotationFaults(identity: Identity, live: LiveIdentity): readonly Fault[] {
-    if (!live.issuer || trim(live.issuer.trustAnchors) === trim(identity.trustAnchors)) {
-        return [];
-    }
-    return [
-        {
-            subject: "identity.trustAnchors",
-            rule: "differs from the trust anchors that the running mesh uses; proxies that run would lose mTLS",
-            next: `set identity.trustAnchors to ca.crt of Secret linkerd/${ISSUER_SECRET}`,
-        },
-    ];
+    return rules.map((rule) => ({ subject, rule, next }));
 }
 
 function trim(pem: string): string {

@@ -5,8 +5,15 @@ import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
 import { planAdoption, type Adoption, type Defaults } from "./adoption";
 import type { Fault } from "./faults";
-import { planIdentity, type Identity } from "./identity";
+import { certificateReport, type CertificateEntry } from "./certificateReport";
+import { trustRootHash } from "./certificates";
+import type { DataPlane } from "../cluster/dataPlane";
+import { proxyTarget, type Target } from "./dataPlane";
+import { spanMilliseconds } from "./durations";
+import { planIdentity, type Identity, type LiveIssuer } from "./identity";
+import { plannedEnd } from "./plannedEnd";
 import type { Settings } from "./settings";
+import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
 import {
     compareVersions,
@@ -31,6 +38,14 @@ export interface LinkerdPlan {
     readonly adoption: Adoption;
     /** The user's values, over those that are taken over. */
     readonly values: Settings;
+    /** Those to be declared; dates, not days left. */
+    readonly certificates: readonly CertificateEntry[];
+    /** Live ones that go with this update. */
+    readonly leavingCertificates: readonly CertificateEntry[];
+    /** Hash of the trust anchors that the injector gives new pods. */
+    readonly trustRoot: string;
+    /** Since when the declared issuer is served; undefined: it never changed. Infinity: it comes with this update. */
+    readonly issuerSince: number | undefined;
     /** Lines for the preview. */
     readonly lines: readonly string[];
 }
@@ -160,13 +175,28 @@ function baseVersion(serverVersion: string): string {
     return semver.coerce(serverVersion)?.version ?? "0.0.0";
 }
 
+/** What new pods get. */
+export function targetOf(plan: Pick<LinkerdPlan, "proxy" | "trustRoot" | "issuerSince">): Target {
+    return proxyTarget(plan.proxy, plan);
+}
+
+/** What a plan depends on beside the stack file and what is installed. */
+export interface Circumstances {
+    /** The stack that plans: `organization/mesh-upgrade/prod`. */
+    readonly stack: string;
+    readonly now: Date;
+    /** Of the charts of target and live version. Defaults to none. */
+    readonly defaults?: Defaults;
+    /** undefined where the data plane could not be read, which only a preview survives. */
+    readonly running?:
+        { readonly dataPlane: DataPlane; readonly proxies: readonly MeshedProxy[] } | undefined;
+}
+
 /** The plan, or every fault that stands in its way. */
 export async function planLinkerd(
     config: LinkerdStackConfig,
     live: LiveLinkerd,
-    stack: string,
-    now: Date,
-    defaults: Defaults = new Map(),
+    { stack, now, defaults = new Map(), running }: Circumstances,
 ): Promise<LinkerdPlan | readonly Fault[]> {
     const adoption = planAdoption(config, live, stack, defaults);
     const base = isFaults(adoption) ? undefined : adoption.base;
@@ -184,9 +214,21 @@ export async function planLinkerd(
         stringAt(values, "identityTrustDomain") ??
         stringAt(values, "clusterDomain") ??
         "cluster.local";
+    const end = plannedEnd(now, running?.dataPlane, config.rollout.waves).getTime();
+    const margin = spanMilliseconds(config.certificates.refuseBefore);
+    const moment = { now, until: new Date(end + margin) };
     const [identity, webhooks] = await Promise.all([
-        planIdentity(config.identity, live.identity, trustDomain, now),
-        planWebhookCertificates(live.webhooks, now),
+        planIdentity(config.identity, live.identity, {
+            ...moment,
+            trustDomain,
+            proxies: running?.proxies,
+        }),
+        planWebhookCertificates(live.webhooks, {
+            ...moment,
+            stage: config.certificates.webhooks,
+            renewBefore: spanMilliseconds(config.certificates.renewWebhooksBefore),
+            namespaces: ["linkerd", ...(config.viz.enabled ? ["linkerd-viz"] : [])],
+        }),
     ]);
     const faults = [
         ...valueFaults({
@@ -202,6 +244,7 @@ export async function planLinkerd(
     if (isFaults(identity) || isFaults(webhooks) || isFaults(adoption) || faults.length > 0) {
         return faults;
     }
+    const { declared, leaving } = certificateReport({ identity, webhooks }, live, moment);
     const version = config.linkerdVersion;
     const crds = crdVersion(version, live);
     const change = changeOf(version, live);
@@ -214,6 +257,10 @@ export async function planLinkerd(
         webhooks,
         adoption,
         values: all,
+        certificates: declared,
+        leavingCertificates: leaving,
+        trustRoot: trustRootHash(identity.trustAnchors),
+        issuerSince: issuerSince(identity, live.identity.issuer),
         lines: [
             `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
             ...(compareVersions(crds, version) > 0
@@ -222,8 +269,16 @@ export async function planLinkerd(
                   ]
                 : []),
             ...adoption.lines,
+            ...identity.lines,
         ],
     };
+}
+
+function issuerSince(identity: Identity, live: LiveIssuer | undefined): number | undefined {
+    if (identity.issuedAt === undefined) {
+        return undefined;
+    }
+    return identity.issuedAt === live?.issuedAt ? (live.servedSince ?? Infinity) : Infinity;
 }
 
 /** Image tag of the proxy that the control plane with these values gives new pods. */

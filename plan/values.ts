@@ -1,6 +1,6 @@
 import type { ChartValues } from "../config";
 import type { Fault } from "./faults";
-import type { Identity } from "./identity";
+import { ISSUED_AT, type Identity } from "./identity";
 import type { LinkerdVersion } from "./versions";
 import { WEBHOOKS, type WebhookCertificates } from "./webhooks";
 
@@ -59,7 +59,7 @@ export function crdValues(values: ChartValues, version: LinkerdVersion): ChartVa
 export function controlPlaneValues(
     values: ChartValues,
     version: LinkerdVersion,
-    identity: Identity,
+    identity: Pick<Identity, "scheme" | "trustAnchors" | "issuer" | "issuedAt">,
     webhooks: WebhookCertificates,
     clusterUid: string,
 ): ChartValues {
@@ -71,22 +71,23 @@ export function controlPlaneValues(
             linkerdVersion: version.tag,
             identityTrustAnchorsPEM: identity.trustAnchors,
             identity: { issuer: issuerValues(identity) },
+            // Another issuer: the identity service starts anew, so that it is served before any workload restarts.
+            ...(identity.issuedAt === undefined
+                ? {}
+                : { podAnnotations: { [ISSUED_AT]: identity.issuedAt } }),
         },
         certificatesOf("linkerd", webhooks),
     );
 }
 
 /**
- * With Linkerd's own scheme the chart renders the issuer's Secret. The stack declares that Secret, and the post-renderer
- * drops the chart's: a key among the values would stand in plaintext in the state.
+ * The issuer's key never is a value: values stand in plaintext in the state. The chart that wants one gets a placeholder,
+ * and its Secret is dropped (charts/postRender.ts) for the one that the stack declares.
  */
-function issuerValues({ scheme, issuer }: Identity): ChartValues {
-    return scheme === "linkerd.io/tls"
-        ? {
-              scheme,
-              tls: { crtPEM: issuer.certificate, keyPEM: "stands in a Secret of the stack" },
-          }
-        : { scheme };
+function issuerValues({ scheme, issuer }: Pick<Identity, "scheme" | "issuer">): ChartValues {
+    return scheme === "kubernetes.io/tls"
+        ? { scheme }
+        : { scheme, tls: { crtPEM: issuer.certificate, keyPEM: "in the Secret of the stack" } };
 }
 
 /** Values of the chart linkerd-viz. */
@@ -100,12 +101,9 @@ export function vizValues(
 
 function certificatesOf(namespace: string, webhooks: WebhookCertificates): ChartValues {
     return Object.fromEntries(
-        WEBHOOKS.filter((one) => one.namespace === namespace).map(({ service, value }) => [
+        WEBHOOKS.filter((one) => one.namespace === namespace).map(({ value, service }) => [
             value,
-            {
-                externalSecret: true,
-                caBundle: webhooks.bundles[service] ?? webhooks.ca.certificate,
-            },
+            { externalSecret: true, caBundle: webhooks.bundles[service] },
         ]),
     );
 }

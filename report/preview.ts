@@ -3,14 +3,14 @@ import { asksBudgets, blockedBy } from "../plan/budgets";
 import {
     nameOf,
     planDataPlane,
-    proxyTarget,
     withBudgets,
     type DataPlanePlan,
     type Target,
     type WorkloadPlan,
 } from "../plan/dataPlane";
-import type { LinkerdPlan } from "../plan/linkerd";
+import { targetOf, type LinkerdPlan } from "../plan/linkerd";
 import { scopeOf, type Wave } from "../plan/waves";
+import { certificateLines } from "./certificates";
 
 /** Workloads that are listed one by one; more are counted. */
 const MOST_WORKLOADS = 40;
@@ -28,9 +28,11 @@ export function previewLines(
     dataPlane: DataPlane | string,
     waves: readonly Wave[],
 ): string[] {
+    const unchanged = plan.change === "none" && plan.identity.lines.length === 0;
     return [
         ...plan.lines,
-        ...dataPlaneLines(dataPlane, proxyTarget(plan.proxy), waves, plan.change === "none"),
+        ...certificateLines([...plan.certificates, ...plan.leavingCertificates]),
+        ...dataPlaneLines(dataPlane, targetOf(plan), waves, unchanged),
     ];
 }
 
@@ -94,14 +96,15 @@ export function waveLines(wave: Wave, plan: DataPlanePlan, dataPlane: DataPlane)
 }
 
 function workloadLines(plan: WorkloadPlan, wave: Wave, { budgets }: DataPlane): string[] {
-    const { workload, from, to, pods, notes } = plan;
+    const { workload, from, to, pods, notes, outdated = [] } = plan;
+    const why = outdated.length > 0 ? `, new ${outdated.join(" and ")}` : "";
     const byViz = workload.namespace === "linkerd-viz" ? " (by the viz release)" : "";
     const blocked =
         wave.disruptionBudgets === "respect" && asksBudgets(plan)
             ? blockedBy(workload, budgets)
             : undefined;
     return [
-        `  ${nameOf(workload)}: ${pods} pods, proxy ${from.join(", ")} -> ${to}${byViz}`,
+        `  ${nameOf(workload)}: ${pods} pods, proxy ${from.join(", ")} -> ${to}${why}${byViz}`,
         ...notes.map((note) => `    ${note}`),
         ...(blocked
             ? [`    blocked ${blocked.forever ? "for ever" : "now"}: ${blocked.reason}`]

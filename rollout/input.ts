@@ -30,6 +30,10 @@ export const pruneInput = z.strictObject({
 });
 
 export type PruneInput = z.infer<typeof pruneInput>;
+/** What the record of a new issuer (rollout/served.ts) reads on stdin. */
+export const servedInput = z.strictObject({ cluster });
+
+export type ServedInput = z.infer<typeof servedInput>;
 
 const linkerdTarget = z.strictObject({
     mesh: z.literal("linkerd"),
@@ -37,6 +41,10 @@ const linkerdTarget = z.strictObject({
     version: z.string(),
     /** Image tag of the proxy that new pods must get. */
     proxy: z.string(),
+    /** Annotation linkerd.io/trust-root-sha256 that they must get; absent: it does not count. */
+    trustRoot: z.string().optional(),
+    /** When the issuer became this one (ISO 8601); pods made before it was served are stale. */
+    issuedAt: z.string().optional(),
 });
 
 /** What new pods get is decided by labels and webhooks, which are read when the wave begins. */

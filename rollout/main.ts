@@ -2,7 +2,8 @@
 import { KubeApi } from "../cluster/api";
 import { connect, readClusterUid, type Connection } from "../cluster/connection";
 import { observeDataPlane } from "../cluster/dataPlane";
-import { readLinkerdConfig } from "../cluster/linkerdConfig";
+import { readLinkerdConfig, readTrustRoots } from "../cluster/linkerdConfig";
+import { trustRootHash } from "../plan/certificates";
 import { planDataPlane, withBudgets } from "../plan/dataPlane";
 import { RefusedError } from "../plan/faults";
 import { proxyTagOf } from "../plan/linkerd";
@@ -120,10 +121,12 @@ async function targetOf(
             },
         ]);
     }
+    const trustRoots = await readTrustRoots(core);
     return {
         mesh: "linkerd",
         version: version ?? live,
         proxy: proxy ?? proxyTagOf(config?.values, version ?? live),
+        ...(trustRoots === undefined ? {} : { trustRoot: trustRootHash(trustRoots) }),
     };
 }
 

@@ -5,7 +5,7 @@ import { readInjection } from "../cluster/istio/injection";
 import { bindNamespace } from "../cluster/istio/labels";
 import { istioPods } from "../cluster/istio/pods";
 import { checkRevisions } from "../cluster/istio/serving";
-import { readLinkerdConfig } from "../cluster/linkerdConfig";
+import { readIssuerSince, readLinkerdConfig } from "../cluster/linkerdConfig";
 import { proxyTarget, type Target } from "../plan/dataPlane";
 import { DEFAULT_RULES, ISTIO_RULES, type MetricRule } from "../plan/gates";
 import { istioTarget } from "../plan/istio/target";
@@ -41,7 +41,11 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
             pods: LINKERD_PODS,
             rules: DEFAULT_RULES,
             bind: () => Promise.resolve([]),
-            target: () => Promise.resolve(proxyTarget(target.proxy)),
+            target: async ({ core }) =>
+                proxyTarget(target.proxy, {
+                    trustRoot: target.trustRoot,
+                    issuerSince: await readIssuerSince(core, target.issuedAt),
+                }),
             running: async ({ core }) => (await readLinkerdConfig(core))?.version,
             check: (connection, dataPlane) => checkControlPlane(connection, target, dataPlane),
         };

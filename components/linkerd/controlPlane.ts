@@ -2,14 +2,14 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { DEPENDS_ON } from "../../charts/postRender";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
-import { ANCHOR_SECRET, ISSUER_SECRET, type Identity } from "../../plan/identity";
+import { ANCHOR_SECRET, NEXT_ANCHOR_SECRET, type Identity } from "../../plan/identity";
 import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
 import type { Adoption } from "../../plan/adoption";
 import type { TakeOverInput } from "../../rollout/input";
 import { renderedBy } from "../adopted";
 import { TAKE_OVER } from "../crds";
 import { takeOver } from "./adopted";
-import { tlsSecret, webhookSecrets } from "./secrets";
+import { anchorSecret, issuerSecret, tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdControlPlaneArgs {
     /** Path of the chart linkerd-control-plane, relative to the project. */
@@ -67,21 +67,12 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
         const before = [namespace, ...takenOver];
         const keptInside = { ...kept, dependsOn: before };
         const inside = { parent: this, dependsOn: before };
-        const annotations = renderedBy(args.adopt);
-        const keptAnnotations = { ...annotations, ...TAKE_OVER };
-        const { anchor, issuer, scheme, trustAnchors } = args.identity;
+        // Others hold fields of these Secrets: the installer of an adopted one, the stack of before a destroy.
+        const annotations = { ...renderedBy(args.adopt), ...TAKE_OVER };
+        const { anchor, nextAnchor } = args.identity;
         const secrets = [
-            tlsSecret(
-                {
-                    namespace: "linkerd",
-                    name: ISSUER_SECRET,
-                    pair: issuer,
-                    ca: trustAnchors,
-                    scheme,
-                    annotations: keptAnnotations,
-                },
-                keptInside,
-            ),
+            issuerSecret(args.identity, annotations, keptInside),
+            // What signed a webhook's certificate that is in use must not go, whatever the stage.
             tlsSecret(
                 {
                     namespace: "linkerd",
@@ -89,21 +80,12 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                     pair: args.webhooks.ca,
                     annotations,
                 },
-                inside,
+                keptInside,
             ),
             ...webhookSecrets("linkerd", args.webhooks, annotations, inside),
-            ...(anchor
-                ? [
-                      tlsSecret(
-                          {
-                              namespace: "linkerd",
-                              name: ANCHOR_SECRET,
-                              pair: anchor,
-                              annotations: keptAnnotations,
-                          },
-                          keptInside,
-                      ),
-                  ]
+            ...(anchor ? [anchorSecret(ANCHOR_SECRET, anchor, annotations, keptInside)] : []),
+            ...(nextAnchor
+                ? [anchorSecret(NEXT_ANCHOR_SECRET, nextAnchor, annotations, keptInside)]
                 : []),
         ];
         this.chart = new k8s.helm.v4.Chart(

@@ -1,14 +1,17 @@
+import * as command from "@pulumi/command";
 import type { LocatedChart } from "../../charts/source";
 import type { Connection } from "../../cluster/connection";
 import type { LinkerdStackConfig } from "../../config";
 import type { LinkerdPlan } from "../../plan/linkerd";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
+import type { ServedInput } from "../../rollout/input";
 import { declareBackup } from "../backup";
 import { checkDeclared } from "../check";
 import { providerFor } from "../cluster";
 import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
 import { collectDeclared } from "../declared";
+import { programCommand } from "../programCommand";
 import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
@@ -30,13 +33,23 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         charts.find((one) => one.name === name)?.path ?? missingChart(name);
     const { provider, address } = providerFor(config);
 
-    const target = { mesh: "linkerd" as const, version: plan.version.tag, proxy: plan.proxy };
+    const { issuedAt } = plan.identity;
+    const target = {
+        mesh: "linkerd" as const,
+        version: plan.version.tag,
+        proxy: plan.proxy,
+        trustRoot: plan.trustRoot,
+        ...(issuedAt === undefined ? {} : { issuedAt }),
+    };
     const { rollout } = config;
-    const triggers = [target.version, target.proxy];
+    const triggers = [target.version, target.proxy, target.trustRoot, issuedAt ?? "unchanged"];
     const baseline = declareBaseline({ rollout, target, triggers, cluster: address });
     const backup =
         config.backup &&
-        declareBackup({ ...config.backup, cluster: address, stack, to: target.version }, triggers);
+        declareBackup({ ...config.backup, cluster: address, stack, to: target.version }, [
+            ...triggers,
+            ...(config.adopt ? ["adopt"] : []),
+        ]);
     const crds = new LinkerdCrds(
         "linkerd-crds",
         {
@@ -68,6 +81,16 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         },
         { provider, dependsOn: crds },
     );
+    const served = new command.local.Command(
+        "linkerd-issuer-served",
+        {
+            ...programCommand,
+            create: "rollout/served.ts",
+            stdin: JSON.stringify({ cluster: address } satisfies ServedInput),
+            triggers: [issuedAt ?? "unchanged"],
+        },
+        { dependsOn: controlPlane },
+    );
     const viz = config.viz.enabled
         ? new LinkerdViz(
               "linkerd-viz",
@@ -98,13 +121,14 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         target: () => ({ target, triggers }),
         cluster: address,
         baseline,
-        after: [...installed, ...pruned],
+        after: [...installed, served, ...pruned],
     });
     const { reports, parsed } = reportsOf(dataPlane);
     return {
         linkerdVersion: plan.version.tag,
         crdVersion: plan.crds.tag,
         webhookCertificatesUntil: firstExpiry(plan.webhooks),
+        certificates: plan.certificates,
         rollout: parsed,
         ...(backup ? { backup: backup.stdout.apply((text) => JSON.parse(text) as unknown) } : {}),
         declaredObjects: checkDeclared(connection, declared, reports, viz?.release),

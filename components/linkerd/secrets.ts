@@ -1,7 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { KeyPair } from "../../plan/certificates";
-import type { IssuerScheme } from "../../plan/identity";
+import {
+    ANCHOR_NAME,
+    ISSUED_AT,
+    ISSUER_NAME,
+    ISSUER_SECRET,
+    type Identity,
+    type NamedPair,
+} from "../../plan/identity";
 import {
     WEBHOOKS,
     webhookSecret,
@@ -9,40 +16,74 @@ import {
     type WebhookCertificates,
 } from "../../plan/webhooks";
 
+type Annotations = Readonly<Record<string, string>>;
+
 export interface TlsSecretArgs {
     readonly namespace: string;
     readonly name: string;
     readonly pair: KeyPair;
     /** PEM bundle for key `ca.crt`. */
     readonly ca?: string;
-    readonly annotations?: Readonly<Record<string, string>>;
-    /** `linkerd.io/tls` is Linkerd's own way for the issuer: an opaque Secret without anchors. Defaults to kubernetes.io/tls. */
-    readonly scheme?: IssuerScheme;
+    readonly annotations: Annotations;
 }
 
-/** A Secret with a certificate and its key, which is encrypted in the state. */
-export function tlsSecret(
-    args: TlsSecretArgs,
+/** The issuer's Secret in its scheme (plan/identity.ts), with what the next update has to know of it. */
+export function issuerSecret(
+    { scheme, issuer, ca, issuerName, issuedAt }: Identity,
+    given: Annotations,
     opts: pulumi.CustomResourceOptions,
 ): k8s.core.v1.Secret {
-    const { namespace, name, pair, ca, annotations, scheme = "kubernetes.io/tls" } = args;
-    const certificate = base64(pair.certificate);
-    const key = base64(pair.key);
+    const annotations = {
+        ...given,
+        ...(issuerName === undefined ? {} : { [ISSUER_NAME]: issuerName }),
+        ...(issuedAt === undefined ? {} : { [ISSUED_AT]: issuedAt }),
+    };
+    const place = { namespace: "linkerd", name: ISSUER_SECRET };
+    return scheme === "kubernetes.io/tls"
+        ? tlsSecret({ ...place, pair: issuer, ca, annotations }, opts)
+        : new k8s.core.v1.Secret(
+              `${place.namespace}/${place.name}`,
+              {
+                  metadata: { ...place, annotations },
+                  type: "Opaque",
+                  data: pulumi.secret({
+                      "crt.pem": base64(issuer.certificate),
+                      "key.pem": base64(issuer.key),
+                  }),
+              },
+              opts,
+          );
+}
+
+/** The Secret of a trust anchor whose key the stack knows. */
+export function anchorSecret(
+    name: string,
+    pair: NamedPair,
+    given: Annotations,
+    opts: pulumi.CustomResourceOptions,
+): k8s.core.v1.Secret {
+    const annotations = {
+        ...given,
+        ...(pair.name === undefined ? {} : { [ANCHOR_NAME]: pair.name }),
+    };
+    return tlsSecret({ namespace: "linkerd", name, pair, annotations }, opts);
+}
+
+/** A Secret of type kubernetes.io/tls; its key is encrypted in the state. */
+export function tlsSecret(
+    { namespace, name, pair, ca, annotations }: TlsSecretArgs,
+    opts: pulumi.CustomResourceOptions,
+): k8s.core.v1.Secret {
     return new k8s.core.v1.Secret(
         `${namespace}/${name}`,
         {
-            // No empty map: the API server drops it, and it would show as a change for ever.
-            metadata: { namespace, name, ...(annotations ? { annotations } : {}) },
-            type: scheme === "linkerd.io/tls" ? "Opaque" : scheme,
-            data: pulumi.secret(
-                scheme === "linkerd.io/tls"
-                    ? { "crt.pem": certificate, "key.pem": key }
-                    : {
-                          "tls.crt": certificate,
-                          "tls.key": key,
-                          ...(ca === undefined ? {} : { "ca.crt": base64(ca) }),
-                      },
-            ),
+            metadata: { namespace, name, annotations },
+            type: "kubernetes.io/tls",
+            data: pulumi.secret({
+                "tls.crt": base64(pair.certificate),
+                "tls.key": base64(pair.key),
+                ...(ca === undefined ? {} : { "ca.crt": base64(ca) }),
+            }),
         },
         opts,
     );
@@ -52,7 +93,7 @@ export function tlsSecret(
 export function webhookSecrets(
     namespace: Webhook["namespace"],
     certificates: WebhookCertificates,
-    annotations: Readonly<Record<string, string>>,
+    annotations: Annotations,
     opts: pulumi.CustomResourceOptions,
 ): k8s.core.v1.Secret[] {
     return WEBHOOKS.filter((webhook) => webhook.namespace === namespace).map(({ service }) => {

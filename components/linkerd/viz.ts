@@ -21,8 +21,11 @@ export interface LinkerdVizArgs {
     readonly stack: string;
 }
 
-/** Helm deletes what a release no longer has, were it the stack's by then; but not what says so. */
-const KEEP = { "helm.sh/resource-policy": "keep" };
+/**
+ * Helm deletes what a release no longer has, were it the stack's by then; but not what says so. And Helm, or who ran it, goes
+ * on holding fields of what it made.
+ */
+const KEEP = { ...TAKE_OVER, "helm.sh/resource-policy": "keep" };
 
 /** The viz extension: its namespace, the certificates of tap, and the Helm release, waited for. */
 export class LinkerdViz extends pulumi.ComponentResource {
@@ -49,12 +52,10 @@ export class LinkerdViz extends pulumi.ComponentResource {
             ? [takeOverViz({ cluster: args.cluster }, this, [namespace])]
             : [];
         const before = [namespace, ...takenOver];
-        const secrets = webhookSecrets(
-            "linkerd-viz",
-            args.webhooks,
-            { ...KEEP, ...(args.adopt ? TAKE_OVER : {}) },
-            { parent: this, dependsOn: before },
-        );
+        const secrets = webhookSecrets("linkerd-viz", args.webhooks, KEEP, {
+            parent: this,
+            dependsOn: before,
+        });
         this.release = new k8s.helm.v3.Release(
             name,
             {

@@ -2,7 +2,12 @@ import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { issuedBy, keyPairProblem, mint } from "../../plan/certificates";
 import { planIdentity, type Identity, type LiveIdentity } from "../../plan/identity";
-import { planWebhookCertificates, WEBHOOKS, type WebhookCertificates } from "../../plan/webhooks";
+import {
+    planWebhookCertificates,
+    WEBHOOKS,
+    type WebhookCertificates,
+    type WebhookPlan,
+} from "../../plan/webhooks";
 
 const now = new Date("2026-11-21T00:00:00Z");
 const inYears = (years: number) => new Date(Date.UTC(2026 + years, 10, 25));
@@ -32,7 +37,26 @@ describe("minted certificates", () => {
 });
 
 const identityOf = async (live: LiveIdentity, at = now) =>
-    planIdentity({ source: "generated" }, live, "cluster.local", at);
+    planIdentity({ source: "generated" }, live, momentOf(at));
+
+const DAY = 24 * 3_600_000;
+/** As an update that takes no time sees it. */
+const momentOf = (at: Date) => ({
+    now: at,
+    until: at,
+    trustDomain: "cluster.local",
+    proxies: undefined,
+});
+const scheme = "kubernetes.io/tls" as const;
+const webhookPlan = (fields: Partial<WebhookPlan> = {}): WebhookPlan => ({
+    now,
+    until: fields.now ?? now,
+    stage: "own",
+    renewBefore: 365 * DAY,
+    namespaces: ["linkerd", "linkerd-viz"],
+    ...fields,
+});
+const NO_WEBHOOKS = { leaves: {}, bundles: {} };
 
 describe("identity", () => {
     it("is made once and then kept, so that running proxies keep their trust", async () => {
@@ -45,7 +69,7 @@ describe("identity", () => {
         const live: LiveIdentity = {
             installed: true,
             anchor: first.anchor!,
-            issuer: { ...first.issuer, scheme: first.scheme, trustAnchors: first.trustAnchors },
+            issuer: { ...first.issuer, scheme, trustAnchors: first.trustAnchors },
         };
         expect(await identityOf(live)).toEqual(first);
     });
@@ -63,7 +87,7 @@ describe("identity", () => {
         const first = (await identityOf({ installed: false })) as Identity;
         const live = {
             installed: true,
-            issuer: { ...first.issuer, scheme: first.scheme, trustAnchors: first.trustAnchors },
+            issuer: { ...first.issuer, scheme, trustAnchors: first.trustAnchors },
         };
         expect(await identityOf(live, inYears(6))).toMatchObject([
             { rule: "the issuer expired on 2031-11-21" },
@@ -95,8 +119,7 @@ describe("identity", () => {
                     issuer: { certificate, key },
                 },
                 { installed: false },
-                "cluster.local",
-                now,
+                momentOf(now),
             );
         expect(await planned(leaf.certificate, leaf.key)).toMatchObject([
             { rule: "the issuer is no CA (basic constraints)" },
@@ -122,19 +145,21 @@ describe("identity", () => {
             }) as const;
         const live = {
             installed: true,
-            issuer: { ...one.issuer, scheme: one.scheme, trustAnchors: one.trustAnchors },
+            issuer: { ...one.issuer, scheme, trustAnchors: one.trustAnchors },
         };
-        expect(await planIdentity(config(other), live, "cluster.local", now)).toMatchObject([
+        expect(await planIdentity(config(other), live, momentOf(now))).toMatchObject([
             { subject: "identity.trustAnchors" },
         ]);
         const mixed = { ...config(one), issuer: other.issuer };
-        expect(await planIdentity(mixed, { installed: false }, "cluster.local", now)).toMatchObject(
-            [{ rule: "the issuer is not signed by any of the trust anchors" }],
-        );
-        expect(await planIdentity(config(one), live, "cluster.local", now)).toEqual({
+        expect(await planIdentity(mixed, { installed: false }, momentOf(now))).toMatchObject([
+            { rule: "the issuer is not signed by any of the trust anchors" },
+        ]);
+        expect(await planIdentity(config(one), live, momentOf(now))).toEqual({
+            scheme,
+            ca: one.trustAnchors,
+            lines: [],
             trustAnchors: one.trustAnchors,
             issuer: one.issuer,
-            scheme: "kubernetes.io/tls",
         });
     });
 });
@@ -142,23 +167,26 @@ describe("identity", () => {
 describe("webhook certificates", () => {
     it("stay as they are until their last year, then only the leaf is renewed", async () => {
         const first = (await planWebhookCertificates(
-            { leaves: {}, bundles: {} },
-            now,
+            NO_WEBHOOKS,
+            webhookPlan(),
         )) as WebhookCertificates;
         expect(Object.keys(first.leaves)).toEqual(WEBHOOKS.map((webhook) => webhook.service));
-        expect(await planWebhookCertificates(first, now)).toEqual(first);
-        const later = (await planWebhookCertificates(first, inYears(1))) as WebhookCertificates;
+        expect(await planWebhookCertificates(first, webhookPlan())).toEqual(first);
+        const later = (await planWebhookCertificates(
+            first,
+            webhookPlan({ now: inYears(1) }),
+        )) as WebhookCertificates;
         expect(later.ca).toEqual(first.ca);
         expect(later.leaves["tap"]).not.toEqual(first.leaves["tap"]);
     });
 
     it("are refused where the CA has expired, with the way out", async () => {
         const first = (await planWebhookCertificates(
-            { leaves: {}, bundles: {} },
-            now,
+            NO_WEBHOOKS,
+            webhookPlan(),
         )) as WebhookCertificates;
-        expect(await planWebhookCertificates(first, inYears(11))).toMatchObject([
-            { rule: "the CA of the webhooks expired on 2036-11-21" },
-        ]);
+        expect(
+            await planWebhookCertificates(first, webhookPlan({ now: inYears(11) })),
+        ).toMatchObject([{ rule: "the CA of the webhooks expired on 2036-11-21" }]);
     });
 });

@@ -23,7 +23,7 @@ const CONTEXT = "kubectl config get-contexts -o name, then: pulumi config set co
 const UID =
     "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})";
 const IDENTITY =
-    "set identity.source to generated, to adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key";
+    "set identity.source to generated or adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }";
 
 describe("a stack file with three lines is enough", () => {
     const config = {
@@ -36,6 +36,7 @@ describe("a stack file with three lines is enough", () => {
         adopt: false,
         prune: false,
         identity: { source: "generated" },
+        certificates: { refuseBefore: "24h", renewWebhooksBefore: "365d", webhooks: "own" },
         crds: { values: {} },
         controlPlane: { values: {} },
         viz: { enabled: true, values: {} },
@@ -66,11 +67,46 @@ describe("a stack file with three lines is enough", () => {
             kubeconfig: "",
             charts: "",
             identity: {},
+            certificates: {},
             crds: {},
             viz: {},
             rollout: {},
         };
         expect(parseConfig({ ...required, ...nothing, controlPlane: {} })).toEqual(config);
+    });
+
+    it("and what is adopted keeps its webhook certificates, unless the file says how they move", () => {
+        const webhooks = (raw: object) => {
+            const parsed = parseConfig({ ...required, ...raw });
+            return parsed.mesh === "linkerd" ? parsed.certificates.webhooks : undefined;
+        };
+        expect(webhooks({ adopt: true })).toBe("adopted");
+        expect(webhooks({ adopt: true, certificates: { webhooks: "swap" } })).toBe("swap");
+    });
+
+    it.each([
+        [{ issuer: "q2" }, { issuer: "q2" }],
+        // YAML reads a year as a number.
+        [
+            { anchor: 2027, stage: "bundle" },
+            { anchor: "2027", stage: "bundle" },
+        ],
+    ])("and a rotation is named: %o", (rotation, expected) => {
+        const identity = { source: "adopted", rotation };
+        expect(parseConfig({ ...required, identity })).toMatchObject({
+            identity: { source: "adopted", rotation: expected },
+        });
+    });
+
+    it.each([
+        { identity: { source: "generated", rotation: { anchor: "x" } } },
+        { identity: { source: "generated", rotation: { issuer: "Not A Name" } } },
+        { identity: { source: "generated", rotation: { anchor: "x", stage: "restart" } } },
+        { certificates: { refuseBefore: "1w" } },
+        { certificates: { renewWebhooksBefore: "701d" } },
+        { certificates: { webhooks: "mine" } },
+    ])("but not %o", (raw) => {
+        expect(faultsOf({ ...required, ...raw })).toHaveLength(1);
     });
 
     it("and chart values are handed on as they are", () => {
@@ -129,7 +165,7 @@ describe("a mistake in the stack file", () => {
             },
             {
                 subject: "identity.source",
-                rule: "Invalid discriminator value. Expected 'generated' | 'config' | 'adopted'",
+                rule: "Invalid discriminator value. Expected 'generated' | 'adopted' | 'config'",
                 next: IDENTITY,
             },
             {

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { LocatedChart } from "../../charts/source";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
-import { mint } from "../../plan/certificates";
+import { mint, type KeyPair } from "../../plan/certificates";
 import type { Fault } from "../../plan/faults";
 import {
     chartFaults,
@@ -12,7 +12,9 @@ import {
     type LinkerdPlan,
 } from "../../plan/linkerd";
 import { versionOfChart } from "../../plan/versions";
-import { EMPTY } from "./support/live";
+import { controlPlaneValues } from "../../plan/values";
+import { webhookName, WEBHOOKS } from "../../plan/webhooks";
+import { EMPTY, NOTHING } from "./support/live";
 
 const now = new Date("2026-11-21T00:00:00Z");
 const STACK = "acme/mesh/prod";
@@ -152,7 +154,7 @@ describe("the plan", () => {
         { from: "edge-24.5.3", to: "edge-24.5.3", change: "none", crds: "2024.7.5", line: stays },
     ])("from $from to $to is called $change", async ({ from, to, change, crds, line }) => {
         const live = at(from, { crds: crds === undefined ? [] : [crdOf(crds)] });
-        const plan = (await planLinkerd(configOf(to), live, STACK, now)) as LinkerdPlan;
+        const plan = (await planLinkerd(configOf(to), live, { stack: STACK, now })) as LinkerdPlan;
         expect(plan.change).toBe(change);
         expect(plan.proxy).toBe(to);
         expect(plan.crds.chartVersion).toBe(crds ?? plan.version.chartVersion);
@@ -165,7 +167,7 @@ describe("the plan", () => {
     it("of a first installation says so and follows a proxy version of the user's", async () => {
         const values = { proxy: { image: { version: "edge-24.7.5-fips" } } };
         const config = configOf("edge-24.7.5", { controlPlane: { values } });
-        const plan = await planLinkerd(config, liveOf(), STACK, now);
+        const plan = await planLinkerd(config, liveOf(), { stack: STACK, now });
         expect(plan).toMatchObject({
             change: "install",
             proxy: "edge-24.7.5-fips",
@@ -181,7 +183,7 @@ describe("the plan", () => {
             identity: { installed: true },
             webhooks: { ca: { certificate: "", key: "" }, leaves: {}, bundles: {} },
         });
-        const faults = (await planLinkerd(config, live, STACK, now)) as readonly Fault[];
+        const faults = (await planLinkerd(config, live, { stack: STACK, now })) as readonly Fault[];
         expect(faults.map((one) => one.subject)).toEqual([
             "crds.values.linkerdVersion",
             "Helm release linkerd-viz/linkerd-viz",
@@ -193,7 +195,7 @@ describe("the plan", () => {
     it("compares pods by tag where the user's proxy version names a digest as well", async () => {
         const values = { proxy: { image: { version: "edge-24.7.5@sha256:0a1b" } } };
         const config = configOf("edge-24.7.5", { controlPlane: { values } });
-        expect(await planLinkerd(config, liveOf(), STACK, now)).toMatchObject({
+        expect(await planLinkerd(config, liveOf(), { stack: STACK, now })).toMatchObject({
             proxy: "edge-24.7.5",
         });
     });
@@ -201,13 +203,98 @@ describe("the plan", () => {
     it("does not let a broken release of viz stand in the way where the stack has no viz", async () => {
         const config = configOf("edge-24.7.5", { viz: { enabled: false } });
         const live = at("edge-24.5.3", { vizRelease: { revision: 1, status: "pending-install" } });
-        expect(await planLinkerd(config, live, STACK, now)).toMatchObject({ change: "upgrade" });
+        expect(await planLinkerd(config, live, { stack: STACK, now })).toMatchObject({
+            change: "upgrade",
+        });
     });
 
     it("refuses another's installation before it looks at any key of it", async () => {
         const live = at("edge-24.5.3", { namespaces: [{ name: "linkerd", stack: OTHER }] });
-        expect(await planLinkerd(configOf("edge-24.7.5"), live, STACK, now)).toMatchObject([
-            { subject: "Namespace linkerd", value: OTHER },
-        ]);
+        expect(
+            await planLinkerd(configOf("edge-24.7.5"), live, { stack: STACK, now }),
+        ).toMatchObject([{ subject: "Namespace linkerd", value: OTHER }]);
+    });
+});
+
+describe("a mesh that is taken over keeps every key", () => {
+    let live: LiveLinkerd;
+    let leaf: KeyPair;
+    beforeAll(async () => {
+        const root = await mint({ name: "root", authority: true, years: 10, now });
+        const name = "identity.linkerd.cluster.local";
+        const issuer = await mint({ name, issuer: root, authority: true, years: 1, now });
+        const leaves = await Promise.all(
+            WEBHOOKS.map(async (webhook) => {
+                const name = webhookName(webhook);
+                const made = await mint({ name, authority: false, years: 1, now });
+                return [webhook.service, made] as const;
+            }),
+        );
+        leaf = leaves[0]![1];
+        live = liveOf({
+            namespaces: ["linkerd", "linkerd-viz"].map((name) => ({ name, stack: undefined })),
+            linkerdVersion: "edge-24.5.3",
+            installed: true,
+            identity: {
+                installed: true,
+                issuer: { ...issuer, scheme: "linkerd.io/tls", trustAnchors: root.certificate },
+            },
+            webhooks: {
+                leaves: Object.fromEntries(leaves),
+                bundles: Object.fromEntries(
+                    leaves.map(([service, { certificate }]) => [service, certificate]),
+                ),
+            },
+            installation: { ...NOTHING, foreign: true, overrides: {} },
+        });
+    });
+    const planOf = (config: Record<string, unknown>, from: LiveLinkerd) =>
+        planLinkerd(configOf("edge-24.5.3", config), from, { stack: STACK, now });
+
+    it.each(["generated", "adopted"])("with identity.source %s", async (source) => {
+        const config = { adopt: "true", identity: { source } };
+        const plan = (await planOf(config, live)) as LinkerdPlan;
+        const { issuer } = live.identity;
+        expect(plan.identity).toMatchObject({
+            scheme: "linkerd.io/tls",
+            trustAnchors: issuer?.trustAnchors,
+            issuer: { certificate: issuer?.certificate, key: issuer?.key },
+            lines: [],
+        });
+        expect(plan.identity).not.toHaveProperty("issuedAt");
+        expect(plan.webhooks.leaves).toEqual(live.webhooks.leaves);
+        expect(plan.leavingCertificates).toEqual([]);
+        const { values, version, identity, webhooks } = plan;
+        const rendered = controlPlaneValues(
+            values.controlPlane,
+            version,
+            identity,
+            webhooks,
+            "0a1b",
+        );
+        expect(rendered["proxyInjector"]).toEqual({
+            externalSecret: true,
+            caBundle: leaf.certificate.trim(),
+        });
+        expect(JSON.stringify(rendered)).not.toContain("PRIVATE KEY");
+    });
+
+    it("and without adopt the stack file has to say that webhook certificates stay", async () => {
+        const owned = {
+            ...live,
+            namespaces: live.namespaces.map(({ name }) => ({ name, stack: STACK })),
+            installation: NOTHING,
+        };
+        const faults = (await planOf({}, owned)) as readonly Fault[];
+        expect(faults.map(({ subject, value, next }) => [subject, value, next])).toEqual(
+            WEBHOOKS.map(() => [
+                "certificates.webhooks",
+                "own",
+                "set certificates.webhooks to publish, pulumi up, then go on",
+            ]),
+        );
+        const certificates = { webhooks: "adopted" };
+        const plan = (await planOf({ certificates }, owned)) as LinkerdPlan;
+        expect(plan.webhooks.leaves).toEqual(live.webhooks.leaves);
     });
 });

@@ -57,6 +57,14 @@ describe("a Deployment never starts with the ConfigMap of the old version", () =
     });
 });
 
+it("the chart's own Secret of the issuer, which holds a placeholder, is dropped; others stay", () => {
+    const stream = [
+        object("Secret", "linkerd", "linkerd-identity-issuer"),
+        object("Secret", "linkerd", "other"),
+    ].join("");
+    expect(read(orderManifests(stream)).map((one) => one.metadata.name)).toEqual(["other"]);
+});
+
 describe("what the chart says arrives as it was meant", () => {
     it.each([
         ["yes", true],

@@ -11,6 +11,9 @@ const plan = (fields: Partial<LinkerdPlan> = {}) =>
         lines: ["linkerd: edge-24.5.3 -> edge-24.7.5"],
         proxy: NEW,
         change: "upgrade",
+        identity: { lines: [] },
+        certificates: [],
+        leavingCertificates: [],
         ...fields,
     }) as LinkerdPlan;
 const wavesOf = (section: object): readonly Wave[] => rollout.parse(section).waves;

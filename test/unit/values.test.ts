@@ -19,13 +19,13 @@ const webhooks: WebhookCertificates = {
     leaves: Object.fromEntries(
         WEBHOOKS.map(({ service }) => [service, { certificate: `${service} CERT`, key: KEY }]),
     ),
-    bundles: {},
+    bundles: Object.fromEntries(WEBHOOKS.map(({ service }) => [service, "CA"])),
 };
 const identity = {
+    scheme: "kubernetes.io/tls",
     trustAnchors: "ANCHORS",
     issuer: { certificate: "ISSUER", key: KEY },
-    scheme: "kubernetes.io/tls" as const,
-};
+} as const;
 const controlPlane = (values: ChartValues = {}, uid = UID) =>
     controlPlaneValues(values, version, identity, webhooks, uid);
 
@@ -50,6 +50,19 @@ describe("values of the charts", () => {
             enableHttpRoutes: false,
             linkerdVersion: "edge-24.7.5",
         });
+    });
+
+    it("of an issuer in Linkerd's own scheme have its certificate, and a placeholder for the key", () => {
+        const own = { ...identity, scheme: "linkerd.io/tls", issuedAt: "2026-11-21" } as const;
+        const values = controlPlaneValues({}, version, own, webhooks, UID);
+        expect(values["identity"]).toEqual({
+            issuer: {
+                scheme: "linkerd.io/tls",
+                tls: { crtPEM: "ISSUER", keyPEM: "in the Secret of the stack" },
+            },
+        });
+        expect(values["podAnnotations"]).toEqual({ "mesh-upgrade/issued-at": "2026-11-21" });
+        expect(JSON.stringify(values)).not.toContain(KEY);
     });
 
     it("hold no private key, for they stand in plaintext in the state", () => {

@@ -73,13 +73,18 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         expect(await snapshot(journey.connection)).toEqual(all);
     });
 
-    it("step 2: is refused while its issuer would be replaced", async () => {
+    it("step 2: is refused while certificates would be replaced that are in use", async () => {
         await journey.stack.edit("adopt", true);
+        await journey.stack.edit("certificates", { webhooks: "own" });
         const all = await snapshot(journey.connection);
         const { output } = await journey.failingUp();
-        expect(output).toContain("is of scheme linkerd.io/tls");
-        expect(output).toContain("pulumi config set --path identity.source adopted");
+        for (const service of ["linkerd/linkerd-proxy-injector", "linkerd-viz/tap"]) {
+            expect(output).toContain(
+                `certificates.webhooks = "own": ${service} serves a certificate that is not of this stack's CA`,
+            );
+        }
         expect(await snapshot(journey.connection)).toEqual(all);
+        await journey.stack.edit("certificates", undefined);
     });
 
     it("step 3: preview tells what is taken over, and changes nothing", async () => {
@@ -109,6 +114,7 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         expect(after.pods).toEqual(before.pods);
         expect(after.specs).toEqual(before.specs);
         expect(after.identity).toEqual(before.identity);
+        expect(after.webhooks).toEqual(before.webhooks);
         expect(await settings(journey)).toMatchObject(SETTINGS);
         expect(await revision(journey)).toBe(revisions[0]);
         await journey.expectNoChanges();
@@ -145,6 +151,7 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
             const { output } = await journey.failingUp();
             expect(output).toContain("controlPlane.values.controllerLogLevel");
             expect(output).toContain("viz.values.grafana.externalUrl");
+            expect(output).toContain("next: set certificates.webhooks to publish");
             expect(await snapshot(journey.connection)).toEqual(all);
         });
 
@@ -153,9 +160,11 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
                 values: await keptSettings(journey, "controlPlane"),
             });
             await journey.stack.edit("viz", { values: await keptSettings(journey, "viz") });
+            await journey.stack.edit("certificates", { webhooks: "adopted" });
             const { pods } = await state(journey);
             await journey.up();
             expect((await state(journey)).pods).toEqual(pods);
+            expect((await state(journey)).webhooks).toEqual(before.webhooks);
             await journey.expectNoChanges();
         });
 
@@ -185,6 +194,7 @@ async function state({ connection: { core, apps } }: Journey) {
         namespace: "linkerd",
         name: "linkerd-identity-trust-roots",
     });
+    const { items: secrets } = await core.listSecretForAllNamespaces();
     const ofJobs = /^(namespace-metadata|linkerd-heartbeat)/;
     return {
         pods: pods.items
@@ -198,6 +208,11 @@ async function state({ connection: { core, apps } }: Journey) {
             ]),
         ),
         identity: { issuer: issuer.data, type: issuer.type, roots: roots.data },
+        webhooks: Object.fromEntries(
+            secrets
+                .filter(({ metadata }) => metadata?.name?.endsWith("-k8s-tls"))
+                .map(({ metadata, data }) => [metadata?.name, data]),
+        ),
     };
 }
 

@@ -10,6 +10,8 @@ export interface PodProberOptions {
     readonly perSecond?: number;
     /** Of the pods, besides app=prober. */
     readonly labels?: Readonly<Record<string, string>>;
+    /** Name of the sidecar's container. Defaults to istio-proxy. */
+    readonly proxyContainer?: string;
     /** Namespaces whose pods should get no sidecar. Defaults to none. */
     readonly expectedNone?: readonly string[];
     /** Requests at once in each namespace, 1 to 16. Defaults to 16. What would be more is not sent: see rateHeld. */
@@ -29,11 +31,11 @@ export interface Sighting {
 export interface NamespaceProbe {
     readonly created: number;
     readonly refused: number;
-    /** Pods without istio-proxy where one is expected. */
+    /** Pods without the sidecar where one is expected. */
     readonly without: number;
     /** Pods with more than one. */
     readonly several: number;
-    /** Pods with istio-proxy in a namespace of `expectedNone`. */
+    /** Pods with the sidecar in a namespace of `expectedNone`. */
     readonly unexpected: number;
     /** In the order in which they were first seen. */
     readonly sightings: readonly Sighting[];
@@ -203,7 +205,8 @@ export class PodProber {
         counts.created++;
         const { initContainers = [], containers } = pod.spec;
         const all = [...containers, ...initContainers];
-        const proxies = all.filter(({ name }) => name === "istio-proxy");
+        const { proxyContainer = "istio-proxy" } = this.options;
+        const proxies = all.filter(({ name }) => name === proxyContainer);
         const [proxy] = proxies;
         const none = this.options.expectedNone?.includes(namespace) ?? false;
         if (proxies.length > 1) counts.several++;

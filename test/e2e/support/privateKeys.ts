@@ -9,7 +9,7 @@ import type { Connection } from "../../../cluster/connection";
 export async function privateKeyTexts({ core }: Connection): Promise<string[]> {
     const secrets = await core.listSecretForAllNamespaces();
     const keys = secrets.items
-        .map((secret) => secret.data?.["tls.key"])
+        .map((secret) => secret.data?.["tls.key"] ?? secret.data?.["key.pem"])
         .filter((key) => key !== undefined);
     return keys.flatMap((base64) => {
         const pem = Buffer.from(base64, "base64").toString();

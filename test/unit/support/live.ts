@@ -11,7 +11,6 @@ export const NOTHING: LiveInstallation = {
     controlPlane: [],
     viz: [],
     tapInjectorPolicy: undefined,
-    bundles: {},
     release: undefined,
 };
 
