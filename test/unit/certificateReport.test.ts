@@ -174,20 +174,25 @@ describe("certificates of webhooks", () => {
         ]);
     });
 
-    it.each(["adopted", "publish"] as const)(
-        "begin with the stack's CA where there is none that could stay: %s",
-        async (name) => {
+    it.each([
+        { name: "adopted", left: false },
+        { name: "publish", left: false },
+        // A Secret that an installation left behind: API servers verify nothing with it.
+        { name: "adopted", left: true },
+    ] as const)(
+        "begin with the stack's CA where nothing can stay: $name, leaf: $left",
+        async ({ name, left }) => {
+            const { service: missing } = WEBHOOKS[1];
             const others = live(foreign, foreign.certificate);
-            const missing = { [WEBHOOKS[1].service]: undefined };
             const start = {
-                leaves: { ...others.leaves, ...missing },
-                bundles: { ...others.bundles, ...missing },
+                leaves: { ...others.leaves, [missing]: left ? foreign : undefined },
+                bundles: { ...others.bundles, [missing]: undefined },
             };
             const made = (await stage(name, start)) as WebhookCertificates;
             expect(made.leaves[service]).toEqual(foreign);
-            const [leaf] = readBundle(made.leaves[WEBHOOKS[1].service]?.certificate ?? "");
+            const [leaf] = readBundle(made.leaves[missing]?.certificate ?? "");
             expect(issuedBy(leaf!, readBundle(made.ca.certificate))).toBe(true);
-            expect(readBundle(made.bundles[WEBHOOKS[1].service] ?? "")).toHaveLength(1);
+            expect(readBundle(made.bundles[missing] ?? "")).toHaveLength(1);
             expect(await stage(name, made)).toEqual(made);
         },
     );

@@ -1,6 +1,8 @@
+import type { V1Secret } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parse } from "yaml";
 import type { ChartValues } from "../../../config";
+import { issuedBy, readBundle } from "../../../plan/certificates";
 import { ensureToolchain } from "../../../toolchain/index";
 import { helmOf, installByCli, type Helm } from "./foreignLinkerd";
 import { NEW, OLD, startJourney, type Journey } from "./journey";
@@ -53,7 +55,10 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
     });
     const takenBack = async () => {
         await journey.editVersion(OLD);
+        // The last stage that is still ahead.
+        await journey.stack.edit("certificates", { webhooks: freed ? "own" : "swap" });
         await journey.up();
+        expect(await foreignWebhooks(journey)).toEqual([]);
         expect(await settings(journey)).toMatchObject(SETTINGS);
         expect((await state(journey)).identity).toEqual(before.identity);
         expect((await journey.proxies())["shop/web"]).toBe(OLD);
@@ -122,6 +127,7 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
 
     it("step 5: the upgrade keeps settings and keys, and names the setting that is gone", async () => {
         await journey.editVersion(NEW);
+        await journey.stack.edit("certificates", { webhooks: "publish" });
         await journey.stack.edit("prune", true);
         const { output } = await journey.preview();
         expect(output).toContain(`prune: deletes ${LEFT_BEHIND}, which this stack does not`);
@@ -133,7 +139,9 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         expect(await leftBehind(journey)).toEqual([]);
         const { proxyInit: _gone, ...kept } = SETTINGS;
         expect(await settings(journey)).toMatchObject(kept);
-        expect((await state(journey)).identity).toEqual(before.identity);
+        const { identity, webhooks } = await state(journey);
+        expect(identity).toEqual(before.identity);
+        expect(webhooks).toEqual(before.webhooks);
         expect(await vizArguments(journey)).toContain(
             "-grafana-external-addr=https://grafana.example",
         );
@@ -147,24 +155,25 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
     } else {
         it("step 6: without adopt the settings would be lost, which is refused by name", async () => {
             await journey.stack.edit("adopt", undefined);
+            await journey.stack.edit("certificates", undefined);
             const all = await snapshot(journey.connection);
             const { output } = await journey.failingUp();
             expect(output).toContain("controlPlane.values.controllerLogLevel");
             expect(output).toContain("viz.values.grafana.externalUrl");
-            expect(output).toContain("next: set certificates.webhooks to publish");
+            expect(output).toContain("next: set certificates.webhooks to swap");
             expect(await snapshot(journey.connection)).toEqual(all);
         });
 
-        it("step 7: with the settings in the stack file, adopt can go: no pod restarts", async () => {
+        it("step 7: with the settings in the stack file, adopt can go, and webhook certificates: no pod restarts", async () => {
             await journey.stack.edit("controlPlane", {
                 values: await keptSettings(journey, "controlPlane"),
             });
             await journey.stack.edit("viz", { values: await keptSettings(journey, "viz") });
-            await journey.stack.edit("certificates", { webhooks: "adopted" });
+            await journey.stack.edit("certificates", { webhooks: "swap" });
             const { pods } = await state(journey);
             await journey.up();
             expect((await state(journey)).pods).toEqual(pods);
-            expect((await state(journey)).webhooks).toEqual(before.webhooks);
+            expect(await foreignWebhooks(journey)).toEqual([]);
             await journey.expectNoChanges();
         });
 
@@ -211,9 +220,25 @@ async function state({ connection: { core, apps } }: Journey) {
         webhooks: Object.fromEntries(
             secrets
                 .filter(({ metadata }) => metadata?.name?.endsWith("-k8s-tls"))
-                .map(({ metadata, data }) => [metadata?.name, data]),
+                .map(({ metadata, data }) => [metadata?.name ?? "", data]),
         ),
     };
+}
+
+/** Webhook certificates that the stack's CA did not sign, by Secret. */
+async function foreignWebhooks(journey: Journey): Promise<string[]> {
+    const { webhooks } = await state(journey);
+    const ca = await journey.connection.core.readNamespacedSecret({
+        namespace: "linkerd",
+        name: "linkerd-webhook-ca",
+    });
+    const certificates = (data: V1Secret["data"]) =>
+        readBundle(Buffer.from(data?.["tls.crt"] ?? "", "base64").toString());
+    return Object.entries(webhooks)
+        .filter(([, data]) =>
+            certificates(data).some((one) => !issuedBy(one, certificates(ca.data))),
+        )
+        .map(([name]) => name);
 }
 
 async function settings({ connection: { core } }: Journey): Promise<object> {
