@@ -28,6 +28,12 @@ interface Managed {
     readonly fieldsV1?: Fields;
 }
 
+interface Managing {
+    readonly annotations?: Readonly<Record<string, string>>;
+}
+
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
+
 /**
  * Which of the declared objects somebody else made, and in what they differ. The API server says itself what applying the
  * declared object would make of the live one (a dry run).
@@ -64,7 +70,11 @@ async function takenOver(api: RawApi, object: ObjectReference): Promise<TakenOve
         return undefined;
     }
     const applied = await api.dryRunApply(object);
-    const dropped = makers.flatMap(({ fieldsV1 = {} }) => undeclared(fieldsV1, object));
+    // What kubectl was told, where it says so: managedFields hold the server's defaults as well, which come back.
+    const told = (live["metadata"] as Managing).annotations?.[LAST_APPLIED];
+    const dropped = told
+        ? absent(JSON.parse(told), object)
+        : makers.flatMap(({ fieldsV1 = {} }) => undeclared(fieldsV1, object));
     return {
         name: nameOfObject(object),
         managers,
@@ -110,6 +120,22 @@ export function differences(before: unknown, after: unknown, path = ""): string[
     return isMap(whole) && (before === undefined || after === undefined)
         ? Object.keys(whole).map((key) => below(path, key))
         : [path];
+}
+
+/** Fields of `before` that the declared object lacks; lists of another length are a difference, not told here. */
+export function absent(before: unknown, declared: unknown, path = ""): string[] {
+    if (isMap(before) && isMap(declared)) {
+        return Object.entries(before)
+            .filter(([, value]) => value !== null)
+            .flatMap(([key, value]) =>
+                declared[key] === undefined
+                    ? [below(path, key)]
+                    : absent(value, declared[key], below(path, key)),
+            );
+    }
+    return Array.isArray(before) && Array.isArray(declared) && before.length === declared.length
+        ? before.flatMap((one, index) => absent(one, declared[index], `${path}[${index}]`))
+        : [];
 }
 
 /**

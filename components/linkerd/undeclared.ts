@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { KubeApi } from "../../cluster/api";
-import type { Connection } from "../../cluster/connection";
+import { reasonOf, type Connection } from "../../cluster/connection";
 import { listViz, nameOfObject } from "../../cluster/meshObjects";
 import { findTakenOver } from "../../cluster/takenOver";
 import { findUndeclared } from "../../cluster/undeclared";
@@ -33,9 +33,17 @@ export function tellTakenOver(
         const api = new KubeApi(connection);
         const names = new Set(objects.map(nameOfObject));
         const lines = [
-            ...(args.adopt ? takenOverLines(await findTakenOver(connection, objects)) : []),
-            ...(args.markViz ? markedLines(await listViz(api)) : []),
-            ...undeclaredLines((await findUndeclared(api, names)).map(nameOfObject), args.prune),
+            ...(args.adopt
+                ? await orReason("adopt", async () =>
+                      takenOverLines(await findTakenOver(connection, objects)),
+                  )
+                : []),
+            ...(args.markViz
+                ? await orReason("adopt", async () => markedLines(await listViz(api)))
+                : []),
+            ...(await orReason("prune", async () =>
+                undeclaredLines((await findUndeclared(api, names)).map(nameOfObject), args.prune),
+            )),
         ];
         api.close();
         for (const line of lines) {
@@ -43,6 +51,15 @@ export function tellTakenOver(
         }
         return lines.join("\n");
     });
+}
+
+/** Preview goes on without what it may not read. */
+async function orReason(what: string, lines: () => Promise<string[]>): Promise<string[]> {
+    try {
+        return await lines();
+    } catch (error) {
+        return [`${what}: unknown: ${reasonOf(error)}`];
+    }
 }
 
 /** Deletes what the stack does not declare, when everything that replaces it is ready. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { keepChecksums } from "../../charts/keepChecksums";
-import { differences, undeclared } from "../../cluster/takenOver";
+import { absent, differences, undeclared } from "../../cluster/takenOver";
 import { takenOverLines, undeclaredLines } from "../../report/takenOver";
 
 describe("what preview tells of an object that is taken over", () => {
@@ -41,6 +41,15 @@ describe("what preview tells of an object that is taken over", () => {
         };
         const declared = { metadata: { labels: { kept: "a" } }, spec: { ports: [{ port: 80 }] } };
         expect(undeclared(fields, declared)).toEqual(["metadata.labels.old", "spec.ports[81]"]);
+    });
+
+    it("goes by what kubectl was told, not by the defaults that the server added", () => {
+        const told = {
+            metadata: { labels: { old: "a" } },
+            spec: { ports: [{ port: 80, name: "x" }] },
+        };
+        const declared = { metadata: { labels: {} }, spec: { ports: [{ port: 80 }] } };
+        expect(absent(told, declared)).toEqual(["metadata.labels.old", "spec.ports[0].name"]);
     });
 
     it("is one line an object, and bounded", () => {
