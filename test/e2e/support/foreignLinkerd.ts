@@ -19,6 +19,7 @@ export function helmOf(journey: Journey, helm: string) {
         const home = join(journey.cluster.directory, "helm");
         const child = spawn(helm, [...args, "--values", "-"], {
             env: {
+                HOME: home,
                 HELM_CACHE_HOME: home,
                 HELM_CONFIG_HOME: home,
                 HELM_DATA_HOME: home,
