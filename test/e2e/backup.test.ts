@@ -2,6 +2,8 @@ import * as age from "age-encryption";
 import { spawn } from "node:child_process";
 import { appendFile, cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RawApi, type ObjectReference } from "../../cluster/rawApi";
 import { mint } from "../../plan/certificates";
@@ -9,6 +11,7 @@ import { limitedUser } from "./support/limitedUser";
 import { NEW, OLD, startJourney, type Journey } from "./support/journey";
 import { filesBelow, privateKeyTexts } from "./support/privateKeys";
 import { snapshot } from "./support/snapshot";
+import { waitFor } from "./support/waiting";
 
 const FOLDER = "organization-mesh-upgrade-demo";
 const CRD = "serviceprofiles.linkerd.io";
@@ -117,6 +120,18 @@ describe("a user whose upgrade went wrong gets the mesh of before back, keys and
         return { code, output };
     }
 
+    /** A snapshot once the controllers have done with what was changed. */
+    async function settled(): Promise<string[]> {
+        let last: string[] = [];
+        await waitFor("the cluster to settle", async () => {
+            const before = last;
+            await sleep(2_000);
+            last = await snapshot(journey.connection);
+            return isDeepStrictEqual(before, last);
+        });
+        return last;
+    }
+
     /** Private keys, in every shape, must be in no file of the backups. */
     async function expectNoKeys(): Promise<void> {
         const keys = await privateKeyTexts(journey.connection);
@@ -216,7 +231,8 @@ describe("a user whose upgrade went wrong gets the mesh of before back, keys and
                 CustomResourceDefinition: 10,
                 MutatingWebhookConfiguration: 2,
                 Namespace: 2,
-                ServiceProfile: 1,
+                // The user's, and two of viz.
+                ServiceProfile: 3,
             },
         });
         await expectNoKeys();
@@ -244,7 +260,7 @@ describe("a user whose upgrade went wrong gets the mesh of before back, keys and
         );
         const [name = ""] = await list();
         const backup = join(backups, name);
-        const damaged = await snapshot(journey.connection);
+        const damaged = await settled();
 
         const shown = await runRestore(backup);
         expect(shown.code, shown.output).toBe(0);
