@@ -113,9 +113,7 @@ export class PodProber {
         this.endedAt ??= performance.now();
         await this.loop;
         await Promise.all(this.pending);
-        for (const namespace of this.counts.keys()) {
-            while ((await this.sweep(namespace)) > 0);
-        }
+        await Promise.all([...this.counts.keys()].map((namespace) => this.sweep(namespace)));
         [...this.apis.values(), this.remover].forEach((api) => api.close());
         return this.results;
     }
@@ -133,16 +131,10 @@ export class PodProber {
         }
     }
 
-    /** @returns how many went: a slow server is not to be silent for long */
-    private async sweep(namespace: string): Promise<number> {
-        const { items } = (await this.remover.send("DELETE", podsOf(namespace), {
-            query: {
-                labelSelector: `${proberLabel}=${this.id}`,
-                gracePeriodSeconds: "0",
-                limit: "100",
-            },
-        })) as unknown as { items: readonly unknown[] };
-        return items.length;
+    private async sweep(namespace: string): Promise<void> {
+        await this.remover.send("DELETE", podsOf(namespace), {
+            query: { labelSelector: `${proberLabel}=${this.id}`, gracePeriodSeconds: "0" },
+        });
     }
 
     /** What is known so far. */
