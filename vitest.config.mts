@@ -8,8 +8,8 @@ export default defineConfig({
                 test: {
                     name: "e2e",
                     include: ["test/e2e/**/*.test.ts"],
-                    // Journeys start clusters and wait a lot: two at a time keep two cores busy.
-                    maxWorkers: 2,
+                    // Journeys start clusters; two cores carry one file at a time.
+                    fileParallelism: false,
                     testTimeout: 600_000,
                     hookTimeout: 600_000,
                 },

@@ -1,6 +1,7 @@
 import * as k8s from "@kubernetes/client-node";
 import { homedir } from "node:os";
 import { delimiter } from "node:path";
+import { PatientKubeConfig } from "./patientConfig";
 
 /** Where a cluster is found; what a command is handed on stdin. No credentials. */
 export interface ClusterAddress {
@@ -67,11 +68,13 @@ async function open(address: Omit<ClusterAddress, "clusterUid">) {
     const kubeconfig = loadKubeconfig(address);
     const server = kubeconfig.getCurrentCluster()?.server ?? "?";
     const core = kubeconfig.makeApiClient(k8s.CoreV1Api);
-    return { kubeconfig, server, core, uid: await kubeSystemUid(core, address, server) };
+    const uid = await kubeSystemUid(core, address, server);
+    kubeconfig.expectOutages();
+    return { kubeconfig, server, core, uid };
 }
 
-function loadKubeconfig(address: Omit<ClusterAddress, "clusterUid">): k8s.KubeConfig {
-    const kubeconfig = new k8s.KubeConfig();
+function loadKubeconfig(address: Omit<ClusterAddress, "clusterUid">): PatientKubeConfig {
+    const kubeconfig = new PatientKubeConfig();
     const listed = process.env["KUBECONFIG"]?.split(delimiter) ?? [];
     if (!address.kubeconfig && listed.length > 1) {
         throw new ClusterError(

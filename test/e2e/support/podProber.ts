@@ -63,6 +63,8 @@ type Counts = Mutable<Omit<NamespaceProbe, "sightings">> & { sightings: Mutable<
 const proberLabel = "mesh-upgrade.test/prober";
 const keptRefusals = 1_000;
 const pauseMs = 5;
+/** In a namespace: on a slow server the sweeps would not keep up, and pods from before a change would stay for long. */
+const MOST_ALIVE = 100;
 /** One request for all is cheaper than one for each. */
 const SWEEP_SECONDS = 0.5;
 
@@ -80,6 +82,8 @@ export class PodProber {
     private readonly refusals: Refusal[] = [];
     private readonly pending = new Set<Promise<void>>();
     private readonly sweeping = new Set<string>();
+    /** Pods that no sweep has taken yet, by namespace. */
+    private readonly alive = new Map<string, number>();
     private readonly perSecond: number;
     private readonly inFlight: number;
     private attempts = 0;
@@ -115,9 +119,7 @@ export class PodProber {
         this.endedAt ??= performance.now();
         await this.loop;
         await Promise.all(this.pending);
-        for (const namespace of this.counts.keys()) {
-            while ((await this.sweep(namespace)) > 0);
-        }
+        await Promise.all([...this.counts.keys()].map((namespace) => this.sweep(namespace)));
         [...this.apis.values(), this.remover].forEach((api) => api.close());
         return this.results;
     }
@@ -135,16 +137,15 @@ export class PodProber {
         }
     }
 
-    /** @returns how many went: a slow server is not to be silent for long */
-    private async sweep(namespace: string): Promise<number> {
+    private async sweep(namespace: string): Promise<void> {
         const { items } = (await this.remover.send("DELETE", podsOf(namespace), {
-            query: {
-                labelSelector: `${proberLabel}=${this.id}`,
-                gracePeriodSeconds: "0",
-                limit: "100",
-            },
+            query: { labelSelector: `${proberLabel}=${this.id}`, gracePeriodSeconds: "0" },
         })) as unknown as { items: readonly unknown[] };
-        return items.length;
+        this.alive.set(namespace, this.aliveIn(namespace) - items.length);
+    }
+
+    private aliveIn(namespace: string): number {
+        return this.alive.get(namespace) ?? 0;
     }
 
     /** What is known so far. */
@@ -182,6 +183,7 @@ export class PodProber {
 
     private launch(namespace: string, counts: Counts): void {
         if (this.pending.size >= this.inFlight * this.counts.size) return;
+        if (this.aliveIn(namespace) >= MOST_ALIVE) return;
         const probe = this.probe(namespace, counts, `prober-${this.id}-${this.attempts++}`);
         this.pending.add(probe);
         void probe.finally(() => this.pending.delete(probe));
@@ -191,6 +193,7 @@ export class PodProber {
         try {
             const body = this.pod(name);
             const pod = await this.apis.get(namespace)?.send("POST", podsOf(namespace), { body });
+            this.alive.set(namespace, this.aliveIn(namespace) + 1);
             this.count(namespace, counts, pod as AdmittedPod);
         } catch (error) {
             counts.refused++;
