@@ -187,6 +187,7 @@ async function installRevision(of: string, version: string): Promise<void> {
             data: { values },
         },
         serviceOf(name, labels),
+        mutating(`istio-sidecar-injector-${of}`, { [revision]: of }, injectors(of, name)),
         {
             apiVersion: "apps/v1",
             kind: "Deployment",
@@ -194,10 +195,13 @@ async function installRevision(of: string, version: string): Promise<void> {
             spec: {
                 replicas: 1,
                 selector: { matchLabels: labels },
-                template: { metadata: { labels }, spec: { containers } },
+                // Without inject=false the revision's own webhook would ask for this pod first.
+                template: {
+                    metadata: { labels: { ...labels, [inject]: "false" } },
+                    spec: { containers },
+                },
             },
         },
-        mutating(`istio-sidecar-injector-${of}`, { [revision]: of }, injectors(of, name)),
     );
 }
 
