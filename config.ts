@@ -218,9 +218,8 @@ export function parseConfig(
         faults.push(version);
     }
     faults.push(...meshFaults(version !== undefined, !isEmpty(raw["istio"])));
-    faults.push(...linkerdOnlyFaults(result.data));
+    faults.push(...linkerdOnlyFaults(raw));
     faults.push(...secretFaults(result.data, secretKeys));
-    faults.push(...backupFaults(raw));
     const istio = result.data?.istio && resolveIstio(result.data.istio, result.data.rollout.waves);
     faults.push(...(istio?.faults ?? []));
     if (!result.success || faults.length > 0) {
@@ -284,29 +283,29 @@ function meshFaults(linkerd: boolean, istio: boolean): Fault[] {
     ];
 }
 
-/** Istio's revisions say themselves what is taken over or removed. */
-function linkerdOnlyFaults(config: z.infer<typeof schema> | undefined): Fault[] {
-    return (["adopt", "prune"] as const)
-        .filter((key) => config?.istio && config[key])
-        .map((key) => ({
-            subject: key,
-            value: "true",
-            rule: "is a setting for Linkerd",
-            next: `pulumi config rm ${key}; docs/istio.md describes istio.base.adopt and istio.foreign`,
-        }));
-}
+/** What a stack of Istio would ignore. */
+const LINKERD_ONLY: Readonly<Record<string, string>> = {
+    adopt: "docs/istio.md describes istio.base.adopt and istio.foreign",
+    prune: "docs/istio.md describes istio.foreign",
+    identity: "istiod has its own CA",
+    certificates: "istiod makes and renews its certificates itself",
+    backup: "with Istio the old revision stays beside the new one until nothing uses it",
+    crds: "istio.base.values are those of Istio's CRDs",
+    controlPlane: "istio.revisions[].values are those of istiod",
+    viz: "it is an extension of Linkerd",
+};
 
-/** What a backup holds is Linkerd's. */
-function backupFaults(raw: Readonly<Record<string, unknown>>): Fault[] {
-    return isEmpty(raw["istio"]) || isEmpty(raw["backup"])
-        ? []
-        : [
-              {
-                  subject: "backup",
-                  rule: "is for Linkerd; with Istio the old revision stays beside the new one until nothing uses it",
-                  next: "pulumi config rm backup",
-              },
-          ];
+function linkerdOnlyFaults(raw: Readonly<Record<string, unknown>>): Fault[] {
+    if (isEmpty(raw["istio"])) {
+        return [];
+    }
+    return Object.entries(LINKERD_ONLY)
+        .filter(([key]) => !isEmpty(raw[key]) && !["", "false", false].includes(raw[key] as string))
+        .map(([key, instead]) => ({
+            subject: key,
+            rule: "is a setting for Linkerd, and this stack is of Istio",
+            next: `pulumi config rm ${key}; ${instead}`,
+        }));
 }
 
 /** Reads the stack's config; the only place that does. */

@@ -376,7 +376,7 @@ describe("the section backup", () => {
         throw new Error("accepted");
     };
 
-    it("asks for a directory, and is for Linkerd", () => {
+    it("asks for a directory", () => {
         expect(parseConfig({ ...required, backup: {} })).toMatchObject({ backup: undefined });
         const section = { directory: "backups" };
         expect(parseConfig({ ...required, backup: section })).toMatchObject({ backup: section });
@@ -384,10 +384,6 @@ describe("the section backup", () => {
         expect(faultsOf({ backup: { directory: "" } })[0]).toMatchObject({
             rule: "must name a directory",
         });
-        const istio = { linkerdVersion: "", istio: { revisions: [{ version: "1.27.1" }] } };
-        expect(faultsOf({ ...istio, backup: section }).map((one) => one.rule)).toContain(
-            "is for Linkerd; with Istio the old revision stays beside the new one until nothing uses it",
-        );
     });
 
     it("says in preview where a backup goes and what becomes of Secrets", () => {

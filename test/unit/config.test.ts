@@ -131,11 +131,31 @@ describe("the switches adopt and prune", () => {
     it("are told apart from anything else", () => {
         expect(() => parseConfig({ ...required, adopt: "yes" })).toThrow("adopt");
     });
+});
 
-    it("are no settings of an Istio stack", () => {
-        const istio = { revisions: [{ version: "1.27.1" }] };
-        const raw = { ...required, linkerdVersion: "", istio, adopt: "true" };
-        expect(() => parseConfig(raw)).toThrow("is a setting for Linkerd");
+describe("settings for Linkerd", () => {
+    const istio = { revisions: [{ version: "1.27.1" }] };
+    const raw = { ...required, linkerdVersion: "", istio };
+
+    it.each([
+        ["adopt", "true"],
+        ["prune", true],
+        ["identity", { source: "adopted" }],
+        ["certificates", { refuseBefore: "48h" }],
+        ["backup", { directory: "../backup" }],
+        ["crds", { values: { a: 1 } }],
+        ["controlPlane", { values: { a: 1 } }],
+        ["viz", { enabled: false }],
+    ])("%s: would be ignored by a stack of Istio, and is refused", (key, value) => {
+        expect(faultsOf({ ...raw, [key]: value })).toMatchObject([
+            { subject: key, rule: "is a setting for Linkerd, and this stack is of Istio" },
+        ]);
+    });
+
+    it("may stand there empty, as the engine hands them on", () => {
+        const nothing = { adopt: "", prune: "false", identity: {}, certificates: {}, backup: {} };
+        const charts = { crds: {}, controlPlane: {}, viz: {} };
+        expect(parseConfig({ ...raw, ...nothing, ...charts }).mesh).toBe("istio");
     });
 });
 

@@ -74,7 +74,7 @@ async function apply(journey: Journey, objects: readonly KubernetesObject[]): Pr
             "kubectl.kubernetes.io/last-applied-configuration": applied,
         };
         await client.create(
-            { ...object, metadata: { ...object.metadata, annotations } } as KubernetesObject,
+            { ...object, metadata: { ...object.metadata, annotations } },
             undefined,
             undefined,
             "kubectl-client-side-apply",
