@@ -4,6 +4,10 @@
 // An injector whose pod starts before linkerd-config is updated mounts the old one and goes on injecting the old
 // proxy until the kubelet's next sync, a minute or more. So Deployments are told to wait for the ConfigMaps.
 //
+// And the identity service comes first of them: another's proxy that starts beside the old identity pod would get its
+// certificate of the old issuer, and keep it for most of a day, when a rotation has gone on to drop the anchor of it. The
+// others cannot become Ready before it anyway: their proxies need a certificate.
+//
 // And the chart's own Secret of the issuer is dropped: with the scheme linkerd.io/tls it would hold a placeholder in place
 // of the key. The stack declares the real one (components/linkerd/secrets.ts).
 import { text } from "node:stream/consumers";
@@ -11,6 +15,7 @@ import { isMap, parseAllDocuments, type Document } from "yaml";
 
 /** Fixed by Linkerd. Not imported: this program starts at every render. */
 const ISSUER_SECRET = "linkerd-identity-issuer";
+const IDENTITY_SERVICE = "linkerd-identity";
 
 /** The provider's own way to order objects of a chart; see the docs of helm.v4.Chart. */
 export const DEPENDS_ON = "config.kubernetes.io/depends-on";
@@ -23,12 +28,20 @@ export function orderManifests(stream: string): string {
     const manifests = parseAllDocuments(stream, { schema: "failsafe", uniqueKeys: false }).filter(
         (one) => isMap(one.contents) && !isIssuer(one),
     );
-    const configMaps = manifests.filter((one) => at(one, "kind") === "ConfigMap");
-    for (const manifest of manifests.filter((one) => at(one, "kind") === "Deployment")) {
+    const ofKind = (kind: string) => manifests.filter((one) => at(one, "kind") === kind);
+    const deployments = ofKind("Deployment");
+    for (const manifest of deployments) {
         const namespace = at(manifest, "metadata", "namespace");
-        const before = configMaps
-            .filter((one) => at(one, "metadata", "namespace") === namespace)
-            .map((one) => `/namespaces/${namespace}/ConfigMap/${at(one, "metadata", "name")}`);
+        const beside = (one: Document) => at(one, "metadata", "namespace") === namespace;
+        const first = isIdentity(manifest)
+            ? []
+            : deployments.filter((one) => isIdentity(one) && beside(one));
+        const before = [
+            ...ofKind("ConfigMap")
+                .filter(beside)
+                .map((one) => `/namespaces/${namespace}/ConfigMap/${nameOf(one)}`),
+            ...first.map((one) => `apps/namespaces/${namespace}/Deployment/${nameOf(one)}`),
+        ];
         if (before.length > 0) {
             manifest.setIn(["metadata", "annotations", DEPENDS_ON], before.join(","));
         }
@@ -43,8 +56,16 @@ function at(manifest: Document, ...path: string[]): string {
     return manifest.getIn(path) as string;
 }
 
+function nameOf(manifest: Document): string {
+    return at(manifest, "metadata", "name");
+}
+
 function isIssuer(manifest: Document): boolean {
-    return at(manifest, "kind") === "Secret" && at(manifest, "metadata", "name") === ISSUER_SECRET;
+    return at(manifest, "kind") === "Secret" && nameOf(manifest) === ISSUER_SECRET;
+}
+
+function isIdentity(deployment: Document): boolean {
+    return nameOf(deployment) === IDENTITY_SERVICE;
 }
 
 async function main(): Promise<void> {

@@ -47,6 +47,22 @@ describe("a Deployment never starts with the ConfigMap of the old version", () =
         });
     });
 
+    it("and for the identity service, lest it gets a certificate of the old issuer", () => {
+        const stream = [
+            object("Deployment", "linkerd", "linkerd-destination"),
+            object("Deployment", "linkerd", "linkerd-identity"),
+            object("ConfigMap", "linkerd", "linkerd-config"),
+            object("Deployment", "other", "app"),
+        ].join("");
+        expect(waits(stream)).toEqual({
+            "linkerd/linkerd-destination":
+                "/namespaces/linkerd/ConfigMap/linkerd-config,apps/namespaces/linkerd/Deployment/linkerd-identity",
+            "linkerd/linkerd-identity": "/namespaces/linkerd/ConfigMap/linkerd-config",
+            "linkerd/linkerd-config": undefined,
+            "other/app": undefined,
+        });
+    });
+
     it("and keeps the annotations that it has", () => {
         const annotated = `---\nkind: Deployment\nmetadata:\n  name: d\n  namespace: n\n  annotations:\n    a: "1"\n`;
         const [, deployment] = read(orderManifests(object("ConfigMap", "n", "c") + annotated));

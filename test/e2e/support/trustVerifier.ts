@@ -8,7 +8,7 @@ import {
 } from "@kubernetes/client-node";
 import type { Connection } from "../../../cluster/connection";
 import { leadsTo, readBundle, validityProblem } from "../../../plan/certificates";
-import { ISSUER_SECRET, SERVED_SINCE } from "../../../plan/identity";
+import { ISSUER_SECRET } from "../../../plan/identity";
 
 /** Something that had one value after the other, each from a version of the cluster on. */
 type Timeline<T> = { readonly from: number; readonly value: T }[];
@@ -21,6 +21,8 @@ interface SeenPod {
     readonly from: number;
     /** And in which it ended; Infinity: it runs. */
     to: number;
+    /** Of the identity service: from when to when it is Ready, and so signs. */
+    signs?: { readonly from: number; to: number };
 }
 
 /**
@@ -28,12 +30,14 @@ interface SeenPod {
  * certificate with. Two pods that were there at the same time must have had a common valid chain, both ways: each one's
  * issuer leads to the other's trust anchors.
  *
- * The issuer of a pod is that of the Secret when the pod was made, in the order of the API server's own versions. Until the
- * stack says that a new issuer is served, an identity pod may still hold the one before: then both count.
+ * The issuer of a pod is that of any identity pod that was Ready when the pod was made, in the order of the API server's own
+ * versions; an identity pod signs for itself. One that runs while the Secret changes may sign with what it started with and
+ * with what came since: all of it counts.
  */
 export class TrustVerifier {
     private readonly pods = new Map<string, SeenPod>();
-    private readonly issuers: Timeline<{ chain: string; served: boolean }> = [];
+    /** Of the Secret. */
+    private readonly issuers: Timeline<string> = [];
     private readonly roots: Timeline<string> = [];
     private readonly informers: { stop(): Promise<void> }[] = [];
 
@@ -46,14 +50,9 @@ export class TrustVerifier {
             `/api/v1/namespaces/${namespace}/secrets`,
             () => core.listNamespacedSecret({ namespace }),
             (secret, version) => {
-                const { name, annotations = {} } = secret.metadata ?? {};
                 const chain = secret.data?.["tls.crt"];
-                if (name === ISSUER_SECRET && chain !== undefined) {
-                    const issuedAt = annotations["mesh-upgrade/issued-at"];
-                    const served =
-                        issuedAt === undefined ||
-                        annotations[SERVED_SINCE]?.startsWith(`${issuedAt} `) === true;
-                    const value = { chain: Buffer.from(chain, "base64").toString(), served };
+                if (secret.metadata?.name === ISSUER_SECRET && chain !== undefined) {
+                    const value = Buffer.from(chain, "base64").toString();
                     this.issuers.push({ from: version, value });
                 }
             },
@@ -113,10 +112,24 @@ export class TrustVerifier {
         );
     }
 
-    private issuersOf({ from }: SeenPod): string[] {
-        const before = this.issuers.filter((one) => one.from <= from);
-        const served = before.findLastIndex(({ value }) => value.served);
-        return [...new Set(before.slice(Math.max(served, 0)).map(({ value }) => value.chain))];
+    private issuersOf(pod: SeenPod): string[] {
+        const at = pod.from;
+        const signers =
+            pod.signs !== undefined
+                ? [pod]
+                : [...this.pods.values()].filter(
+                      ({ signs }) => signs !== undefined && signs.from <= at && at < signs.to,
+                  );
+        const chains = signers.flatMap((signer) => this.issuersBetween(signer.from, at));
+        // Where nobody signed yet, the first to come will have what the Secret holds.
+        return [...new Set(chains.length > 0 ? chains : this.issuersBetween(at, at))];
+    }
+
+    /** What the Secret held at `from`, and what came until `to`. */
+    private issuersBetween(from: number, to: number): string[] {
+        const known = this.issuers.filter((one) => one.from <= to);
+        const first = known.findLastIndex((one) => one.from <= from);
+        return known.slice(Math.max(first, 0)).map(({ value }) => value);
     }
 
     /** A pod that has finished runs no proxy any more; it may stay as an object. */
@@ -124,15 +137,43 @@ export class TrustVerifier {
         const seen = this.pods.get(uid);
         if (seen) {
             seen.to = Math.min(seen.to, version);
+            this.endSigning(seen, version);
+        }
+    }
+
+    private endSigning({ signs }: SeenPod, version: number): void {
+        if (signs) {
+            signs.to = Math.min(signs.to, version);
+        }
+    }
+
+    /** A pod gets requests while it is Ready and not on its way out. */
+    private seeSigner(pod: V1Pod, version: number): void {
+        const { uid = "", labels = {}, deletionTimestamp } = pod.metadata ?? {};
+        const seen = this.pods.get(uid);
+        if (seen === undefined || labels["linkerd.io/control-plane-component"] !== "identity") {
+            return;
+        }
+        seen.signs ??= { from: Infinity, to: Infinity };
+        if (deletionTimestamp !== undefined) {
+            this.endSigning(seen, version);
+        } else if (seen.signs.from === Infinity && isReady(pod)) {
+            seen.signs = { from: version, to: Infinity };
         }
     }
 
     private see(pod: V1Pod, version: number): void {
-        const { uid = "", namespace, name } = pod.metadata ?? {};
+        const { uid = "" } = pod.metadata ?? {};
         if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") {
             this.end(uid, version);
             return;
         }
+        this.seeProxy(pod, version);
+        this.seeSigner(pod, version);
+    }
+
+    private seeProxy(pod: V1Pod, version: number): void {
+        const { uid = "", namespace, name } = pod.metadata ?? {};
         const { containers = [], initContainers = [] } = pod.spec ?? {};
         const proxy = [...containers, ...initContainers].find(
             (one) => one.name === "linkerd-proxy",
@@ -169,6 +210,10 @@ export class TrustVerifier {
 
 function versionOf({ metadata }: KubernetesObject): number {
     return Number(metadata?.resourceVersion);
+}
+
+function isReady({ status }: V1Pod): boolean {
+    return (status?.conditions ?? []).some((one) => one.type === "Ready" && one.status === "True");
 }
 
 function hasValidChain(chain: string, anchors: string): boolean {
