@@ -2,6 +2,7 @@ import * as k8s from "@kubernetes/client-node";
 import type { KeyPair } from "../plan/certificates";
 import {
     ANCHOR_NAME,
+    ANCHOR_REPLACES,
     ANCHOR_SECRET,
     ISSUED_AT,
     ISSUER_NAME,
@@ -150,7 +151,9 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
 
 function namedPair(secret: k8s.V1Secret | undefined): NamedPair | undefined {
     const pair = keyPair(secret);
-    return pair && { ...pair, name: secret?.metadata?.annotations?.[ANCHOR_NAME] };
+    const { annotations } = secret?.metadata ?? {};
+    const replaces = annotations?.[ANCHOR_REPLACES]?.split(",");
+    return pair && { ...pair, name: annotations?.[ANCHOR_NAME], ...(replaces ? { replaces } : {}) };
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { IdentityConfig } from "../config";
 import {
     certificateProblems,
@@ -5,6 +6,7 @@ import {
     leadsTo,
     mint,
     readBundle,
+    validityProblem,
     type KeyPair,
     type Moment,
 } from "./certificates";
@@ -23,6 +25,8 @@ export const NEXT_ANCHOR_SECRET = "linkerd-trust-anchor-next";
 export const ISSUER_NAME = "mesh-upgrade/issuer";
 /** Annotation of a trust anchor's Secret: the rotation that made it. */
 export const ANCHOR_NAME = "mesh-upgrade/anchor";
+/** Annotation of a trust anchor's Secret: SHA-256 fingerprints of those that go when its rotation finishes. */
+export const ANCHOR_REPLACES = "mesh-upgrade/replaces";
 /** Annotation of the issuer's Secret, and of the control plane's pods: when the issuer became this one. */
 export const ISSUED_AT = "mesh-upgrade/issued-at";
 /** Annotation of the issuer's Secret, written by rollout/served.ts: `<issued-at> <since when it is served>`. */
@@ -37,6 +41,8 @@ export type Scheme = "kubernetes.io/tls" | "linkerd.io/tls";
 /** A trust anchor; undefined is the name of the one that the first update made. */
 export interface NamedPair extends KeyPair {
     readonly name: string | undefined;
+    /** SHA-256 fingerprints of the anchors that go when its rotation finishes. */
+    readonly replaces?: readonly string[];
 }
 
 /** The issuer that the mesh runs with. */
@@ -212,7 +218,7 @@ async function planKept(
     if (!("trustAnchors" in rotated)) {
         return rotated;
     }
-    const { sign, trustAnchors, ...anchors } = rotated;
+    const { sign, trustAnchors, leaving, ...anchors } = rotated;
     const { scheme, certificate, key, name, issuedAt, ca } = live.issuer;
     const kept = { certificate, key };
     const issuerOf = sign
@@ -239,7 +245,11 @@ async function planKept(
         ],
     };
     const faults = [
-        ...identityFaults(identity, subject, sign ? ROTATE_AGAIN : RESTORE, surroundings),
+        ...identityFaults(
+            identity,
+            { subject, next: (problem) => wayOut(problem, live, now), leaving },
+            surroundings,
+        ),
         ...dropFaults(
             live.issuer,
             { certificate: identity.issuer.certificate, trustAnchors },
@@ -247,6 +257,7 @@ async function planKept(
             {
                 subject: "identity.rotation",
                 next: "set it back to what it was, pulumi up (its waves restart what is left), and delete pods that nothing restarts (bare pods, Jobs)",
+                now,
             },
         ),
         ...strangerFaults(
@@ -255,12 +266,52 @@ async function planKept(
             rotation && "anchor" in rotation && rotation.stage === "issuer"
                 ? "set the stage to bundle, pulumi up (its waves restart what is left), and delete pods that nothing restarts (bare pods, Jobs)"
                 : "bring the trust anchors of these pods back into the mesh first (identity.source: config with a bundle of both), or restart the pods",
+            now,
         ),
     ];
     return faults.length > 0 ? faults : identity;
 }
 
-const ROTATE_AGAIN = "remove identity.rotation, and look at the trust anchor that signs";
+/** What is wrong with an identity: with a certificate of a role, which may have ended or be about to, or otherwise. */
+interface Problem {
+    readonly role: "issuer" | "anchor" | "pair";
+    readonly ends?: "ended" | "soon";
+}
+
+const UNTIL_THEN = "; certificates.refuseBefore: 0h lets this update pass before";
+const ROTATE_ANCHOR =
+    "set identity.rotation to { anchor: NAME, stage: bundle }, pulumi up, and go on with its stages";
+const REPLACE_ALL =
+    "mTLS is lost already: set identity.source: config with a new trust anchor and a new issuer, pulumi up; every proxy restarts";
+
+/** How the live identity, which this program made or adopted, is mended. */
+function wayOut(
+    { role, ends }: Problem,
+    { issuer, anchor }: LiveIdentity & { readonly issuer: LiveIssuer },
+    now: Date,
+): string {
+    if (ends === undefined) {
+        return RESTORE;
+    }
+    const before = ends === "soon" ? UNTIL_THEN : "";
+    if (role === "issuer" && anchor) {
+        return `set identity.rotation to { issuer: NAME }, pulumi up: a new issuer of the same trust anchor${before}`;
+    }
+    if (ends === "soon") {
+        return `${ROTATE_ANCHOR}${before}`;
+    }
+    if (role === "issuer") {
+        return "make a new issuer where the trust anchor's key is and set identity.source: config, pulumi up; where nobody has that key, a new trust anchor as well: every proxy restarts";
+    }
+    return leadsToValid(issuer, now) ? `${ROTATE_ANCHOR}: its first one drops it` : REPLACE_ALL;
+}
+
+/** Whether some anchor that has not ended vouches for the issuer. */
+function leadsToValid({ certificate, trustAnchors }: LiveIssuer, now: Date): boolean {
+    const [issuer, ...intermediates] = readBundle(certificate);
+    const valid = readBundle(trustAnchors).filter((one) => validityProblem(one, now) === undefined);
+    return issuer !== undefined && leadsTo(issuer, intermediates, valid);
+}
 
 /** The user's own pair: a bundle that holds the old anchors and new ones is a rotation's first stage. */
 function planOwn(
@@ -268,12 +319,13 @@ function planOwn(
     live: LiveIdentity,
     surroundings: IdentitySurroundings,
 ): Identity | readonly Fault[] {
+    const { now } = surroundings;
     const trustAnchors = trim(config.trustAnchors);
     const subject = "config identity";
     const { issuer } = config;
     const before = live.issuer;
     const changed = before && before.certificate.trim() !== issuer.certificate.trim();
-    const issuedAt = changed ? surroundings.now.toISOString() : before?.issuedAt;
+    const issuedAt = changed ? now.toISOString() : before?.issuedAt;
     const sameAnchors = before !== undefined && trim(before.trustAnchors) === trustAnchors;
     const identity: Identity = {
         scheme: before?.scheme ?? "kubernetes.io/tls",
@@ -292,18 +344,25 @@ function planOwn(
     }
     const next = `set identity.trustAnchors to the anchors of before (ConfigMap linkerd/linkerd-identity-trust-roots) and the new ones together, pulumi up; then change the issuer, pulumi up; then drop the old anchors`;
     const faults = [
-        ...identityFaults(identity, subject, "set identity.* to a valid pair", surroundings),
+        ...identityFaults(identity, { subject, next: ownWayOut }, surroundings),
         ...(before
             ? dropFaults(
                   before,
                   { certificate: issuer.certificate, trustAnchors },
                   surroundings.proxies,
-                  { subject: "identity.trustAnchors", next },
+                  { subject: "identity.trustAnchors", next, now },
               )
             : []),
-        ...strangerFaults(issuer.certificate, surroundings.proxies ?? [], next),
+        ...strangerFaults(issuer.certificate, surroundings.proxies ?? [], next, now),
     ];
     return faults.length > 0 ? faults : identity;
+}
+
+function ownWayOut({ role, ends }: Problem): string {
+    if (ends === "ended" && role === "anchor") {
+        return "take it out of identity.trustAnchors; where the issuer is signed by it, set a new trust anchor and a new issuer: every proxy restarts";
+    }
+    return `set identity.* to a valid pair${ends === "soon" ? UNTIL_THEN : ""}`;
 }
 
 function issuerLine({ certificate }: KeyPair): string {
@@ -334,31 +393,52 @@ function readabilityFaults(
     return rules.map((rule) => ({ subject, rule, next: RESTORE }));
 }
 
+/** Each rule that the identity breaks; what is `leaving` has to hold now, and not much longer. */
 function identityFaults(
     identity: Identity,
-    subject: string,
-    next: string,
+    {
+        subject,
+        next,
+        leaving = [],
+    }: {
+        readonly subject: string;
+        readonly next: (problem: Problem) => string;
+        readonly leaving?: readonly string[] | undefined;
+    },
     moment: Moment,
 ): readonly Fault[] {
     const anchors = readBundle(identity.trustAnchors);
     const [issuer, ...intermediates] = readBundle(identity.issuer.certificate);
+    const of = (problem: Problem, rules: readonly string[]): Fault[] =>
+        rules.map((rule) => ({ subject, rule, next: next(problem) }));
+    const certificate = (one: X509Certificate, role: "issuer" | "intermediate" | "anchor") => {
+        const name = role === "issuer" ? "the issuer" : `the ${TOLD[role]} ${one.subject}`;
+        const end = new Date(one.validTo);
+        const until = leaving.includes(one.fingerprint256) ? moment.now : moment.until;
+        const ends = end < moment.now ? "ended" : end < until ? "soon" : undefined;
+        return of(
+            { role: role === "anchor" ? role : "issuer", ...(ends ? { ends } : {}) },
+            certificateProblems(one, role, name, { ...moment, until }),
+        );
+    };
     const pair = keyPairProblem(identity.issuer);
-    const rules = [
-        ...(pair === undefined ? [] : [`the issuer ${pair}`]),
-        ...(issuer ? certificateProblems(issuer, "issuer", "the issuer", moment) : []),
-        ...(issuer?.ca ? [] : ["the issuer is no CA (basic constraints)"]),
-        ...intermediates.flatMap((one) =>
-            certificateProblems(one, "intermediate", `the intermediate ${one.subject}`, moment),
+    const broken: Problem = { role: "pair" };
+    return [
+        ...of(broken, pair === undefined ? [] : [`the issuer ${pair}`]),
+        ...(issuer ? certificate(issuer, "issuer") : []),
+        ...of(broken, issuer?.ca ? [] : ["the issuer is no CA (basic constraints)"]),
+        ...intermediates.flatMap((one) => certificate(one, "intermediate")),
+        ...anchors.flatMap((one) => certificate(one, "anchor")),
+        ...of(
+            broken,
+            issuer && leadsTo(issuer, intermediates, anchors)
+                ? []
+                : ["the issuer is not signed by any of the trust anchors"],
         ),
-        ...anchors.flatMap((one) =>
-            certificateProblems(one, "anchor", `the trust anchor ${one.subject}`, moment),
-        ),
-        ...(issuer && leadsTo(issuer, intermediates, anchors)
-            ? []
-            : ["the issuer is not signed by any of the trust anchors"]),
     ];
-    return rules.map((rule) => ({ subject, rule, next }));
 }
+
+const TOLD = { intermediate: "intermediate", anchor: "trust anchor" } as const;
 
 function trim(pem: string): string {
     return `${pem.trim()}\n`;

@@ -1,4 +1,14 @@
-import { issuedBy, mint, readBundle, without, writeBundle, type KeyPair } from "./certificates";
+import type { X509Certificate } from "node:crypto";
+import {
+    issuedBy,
+    leadsTo,
+    mint,
+    readBundle,
+    validityProblem,
+    without,
+    writeBundle,
+    type KeyPair,
+} from "./certificates";
 import type { Fault } from "./faults";
 import { ANCHOR_YEARS, anchorName, type LiveIssuer, type NamedPair } from "./identity";
 
@@ -23,6 +33,8 @@ export interface Rotated {
     readonly nextAnchor?: NamedPair;
     /** A new issuer is signed by it; absent: the issuer stays. */
     readonly sign?: { readonly by: KeyPair; readonly name: string | undefined };
+    /** SHA-256 fingerprints of what the stages ahead replace: it has to hold now, and not much longer. */
+    readonly leaving?: readonly string[];
 }
 
 const SUBJECT = "identity.rotation";
@@ -39,7 +51,7 @@ export async function rotate(
 ): Promise<Rotated | readonly Fault[]> {
     return rotation && "anchor" in rotation
         ? rotateAnchor(rotation, live, trustDomain, now)
-        : withoutAnchorRotation(rotation, live);
+        : withoutAnchorRotation(rotation, live, now);
 }
 
 /** A rotation of the anchor that was begun and is not over; one that is over has the name of the anchor. */
@@ -57,27 +69,49 @@ function isSignedBy({ issuer }: Rotating, by: NamedPair | undefined): boolean {
 }
 
 /** The live bundle, as text as it stands, without what is taken from it. */
-function bundleWithout({ issuer }: Rotating, taken: NamedPair | undefined): string {
+function bundleWithout({ issuer }: Rotating, taken: readonly X509Certificate[]): string {
     const all = readBundle(issuer.trustAnchors);
-    const rest = taken ? without(all, readBundle(taken.certificate)) : all;
+    const rest = without(all, taken);
     return rest.length === all.length ? issuer.trustAnchors : writeBundle(rest);
+}
+
+const certificatesOf = (pair: NamedPair | undefined) => readBundle(pair?.certificate ?? "");
+
+/** Nobody's certificate is verified with them any more, so that whatever changes the bundle drops them as well. */
+function expired({ issuer }: Rotating, now: Date): X509Certificate[] {
+    return readBundle(issuer.trustAnchors).filter((one) => validityProblem(one, now) !== undefined);
+}
+
+/** The anchors that the live issuer leads to; others of the bundle are not this rotation's (another cluster's, say). */
+function anchorsOfIssuer({ issuer }: Rotating): X509Certificate[] {
+    const [certificate, ...intermediates] = readBundle(issuer.certificate);
+    return readBundle(issuer.trustAnchors).filter(
+        (one) => certificate !== undefined && leadsTo(certificate, intermediates, [one]),
+    );
+}
+
+/** The live bundle without what the anchor replaces. */
+function bundleAfter(anchor: NamedPair, live: Rotating, now: Date): string {
+    const replaced = readBundle(live.issuer.trustAnchors).filter((one) =>
+        anchor.replaces?.includes(one.fingerprint256),
+    );
+    return bundleWithout(live, [...replaced, ...expired(live, now)]);
 }
 
 function withoutAnchorRotation(
     rotation: { readonly issuer: string } | undefined,
     live: Rotating,
+    now: Date,
 ): Rotated | readonly Fault[] {
     const pending = pendingOf(live);
     if (isSignedBy(live, pending)) {
         return [unfinished(pending)];
     }
     const { anchor } = live;
-    const kept = {
-        trustAnchors: bundleWithout(live, pending),
-        ...(anchor ? { anchor } : {}),
-    };
+    const anchors = anchor ? { anchor } : {};
+    const taken = certificatesOf(pending);
     if (rotation === undefined || rotation.issuer === live.issuer.name) {
-        return kept;
+        return { ...anchors, trustAnchors: bundleWithout(live, taken) };
     }
     if (!anchor) {
         return [
@@ -89,7 +123,11 @@ function withoutAnchorRotation(
             },
         ];
     }
-    return { ...kept, sign: { by: anchor, name: rotation.issuer } };
+    return {
+        ...anchors,
+        trustAnchors: bundleWithout(live, [...taken, ...expired(live, now)]),
+        sign: { by: anchor, name: rotation.issuer },
+    };
 }
 
 async function rotateAnchor(
@@ -104,11 +142,7 @@ async function rotateAnchor(
     ];
     if (anchor?.name === name) {
         return stage === "finish"
-            ? {
-                  trustAnchors: writeBundle(readBundle(anchor.certificate)),
-                  anchor,
-                  nextAnchor: anchor,
-              }
+            ? { trustAnchors: bundleAfter(anchor, live, now), anchor, nextAnchor: anchor }
             : fault(
                   `trust anchor ${name} is in place already, and the one before it is gone`,
                   `set the stage to finish, or remove ${SUBJECT}; another rotation needs another name`,
@@ -135,6 +169,7 @@ async function rotateAnchor(
             }
             const nextAnchor = next ?? {
                 name,
+                replaces: anchorsOfIssuer(live).map((one) => one.fingerprint256),
                 ...(await mint({
                     name: anchorName(trustDomain),
                     authority: true,
@@ -142,14 +177,19 @@ async function rotateAnchor(
                     now,
                 })),
             };
-            const before = bundleWithout(live, others);
+            const before = certificatesOf(others);
             return {
                 ...kept,
                 nextAnchor,
                 trustAnchors: published
-                    ? before
-                    : writeBundle(readBundle(before).concat(readBundle(nextAnchor.certificate))),
+                    ? bundleWithout(live, before)
+                    : bundleWithout(live, [...before, ...expired(live, now)]).trimEnd() +
+                      `\n${nextAnchor.certificate}`,
                 ...(signed && anchor ? { sign: { by: anchor, name: undefined } } : {}),
+                leaving: [
+                    ...(nextAnchor.replaces ?? []),
+                    ...readBundle(live.issuer.certificate).map((one) => one.fingerprint256),
+                ],
             };
         }
         case "issuer":
@@ -161,6 +201,7 @@ async function rotateAnchor(
                 nextAnchor: next,
                 trustAnchors: live.issuer.trustAnchors,
                 ...(signed ? {} : { sign: { by: next, name } }),
+                leaving: next.replaces ?? [],
             };
         case "finish":
             if (!next || !published) {
@@ -175,7 +216,7 @@ async function rotateAnchor(
             return {
                 anchor: next,
                 nextAnchor: next,
-                trustAnchors: writeBundle(readBundle(next.certificate)),
+                trustAnchors: bundleAfter(next, live, now),
             };
     }
 }

@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import { leadsTo, readBundle, without } from "./certificates";
+import { isoDate, leadsTo, readBundle, validityProblem, without } from "./certificates";
 import type { Fault } from "./faults";
 import type { LiveIssuer } from "./identity";
 
@@ -18,12 +18,13 @@ const MOST_PODS = 5;
 
 /**
  * A fault for the proxies that would not accept the issuer's certificates: they would lose mTLS with every pod that gets
- * one. `next` is the way out.
+ * one. `next` is the way out. A proxy whose anchors have all expired has lost it already.
  */
 export function strangerFaults(
     issuer: string,
     proxies: readonly MeshedProxy[],
     next: string,
+    now: Date,
 ): Fault[] {
     const [certificate, ...intermediates] = readBundle(issuer);
     const bundles = new Map<string, boolean>();
@@ -32,7 +33,10 @@ export function strangerFaults(
         if (known !== undefined || !certificate) {
             return known ?? false;
         }
-        const accepted = leadsTo(certificate, intermediates, readable(anchors));
+        const trusted = readable(anchors);
+        const accepted =
+            leadsTo(certificate, intermediates, trusted) ||
+            (trusted.length > 0 && !trusted.some((one) => isValid(one, now)));
         bundles.set(anchors, accepted);
         return accepted;
     };
@@ -58,17 +62,24 @@ function readable(bundle: string): X509Certificate[] {
     }
 }
 
+function isValid(certificate: X509Certificate, now: Date): boolean {
+    return validityProblem(certificate, now) === undefined;
+}
+
 /**
  * A fault where anchors are dropped that a running pod's certificate may still need. A pod that was made after the issuer
- * was served has a certificate of that issuer; `issuer` is the live one, which has to be the declared one as well.
+ * was served has a certificate of that issuer; `issuer` is the live one, which has to be the declared one as well. Where
+ * this stack did not bring the issuer, a pod is safe that is younger than its certificate. An anchor that has expired
+ * verifies nothing any more.
  */
 export function dropFaults(
     issuer: LiveIssuer,
     declared: { readonly certificate: string; readonly trustAnchors: string },
     proxies: readonly MeshedProxy[] | undefined,
-    { subject, next }: Pick<Fault, "subject" | "next">,
+    { subject, next, now }: Pick<Fault, "subject" | "next"> & { readonly now: Date },
 ): Fault[] {
-    const dropped = without(readBundle(issuer.trustAnchors), readBundle(declared.trustAnchors));
+    const gone = without(readBundle(issuer.trustAnchors), readBundle(declared.trustAnchors));
+    const dropped = gone.filter((one) => isValid(one, now));
     const names = dropped.map((one) => one.subject).join(", ");
     if (dropped.length === 0) {
         return [];
@@ -82,17 +93,18 @@ export function dropFaults(
             },
         ];
     }
-    if (issuer.issuedAt === undefined) {
-        return [];
-    }
-    const { servedSince } = issuer;
-    const older = (proxies ?? []).filter((one) => one.createdAt < (servedSince ?? Infinity));
+    const begin = readBundle(issuer.certificate)[0]?.validFrom ?? "";
+    const [since, told] =
+        issuer.issuedAt === undefined
+            ? [Date.parse(begin), `the issuer (its certificate begins on ${isoDate(begin)})`]
+            : [issuer.servedSince ?? Infinity, "the new issuer served"];
+    const older = (proxies ?? []).filter((one) => one.createdAt < since);
     return older.length === 0
         ? []
         : [
               {
                   subject,
-                  rule: `drops a trust anchor (${names}) while ${older.length} pods were made before the new issuer served and may have certificates of the old one: ${namesOf(older)}`,
+                  rule: `drops a trust anchor (${names}) while ${older.length} pods were made before ${told} and may have certificates of the old one: ${namesOf(older)}`,
                   next,
               },
           ];

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { KeyPair } from "../../plan/certificates";
 import {
     ANCHOR_NAME,
+    ANCHOR_REPLACES,
     ISSUED_AT,
     ISSUER_NAME,
     ISSUER_SECRET,
@@ -65,6 +66,7 @@ export function anchorSecret(
     const annotations = {
         ...given,
         ...(pair.name === undefined ? {} : { [ANCHOR_NAME]: pair.name }),
+        ...(pair.replaces ? { [ANCHOR_REPLACES]: pair.replaces.join(",") } : {}),
     };
     return tlsSecret({ namespace: "linkerd", name, pair, annotations }, opts);
 }

@@ -23,7 +23,11 @@ const authority = (name: string, issuer?: KeyPair) =>
     mint({ name, authority: true, years: 5, now, ...(issuer ? { issuer } : {}) });
 beforeAll(async () => {
     old = { ...(await authority("root")), name: undefined };
-    next = { ...(await authority("root")), name: "2027" };
+    next = {
+        ...(await authority("root")),
+        name: "2027",
+        replaces: names(old.certificate),
+    };
     byOld = await authority("identity", old);
     byNext = await authority("identity", next);
     otherByNext = await authority("identity", next);
@@ -62,7 +66,7 @@ describe("a trust anchor rotates in stages that a stack file names", () => {
         const made = (await plan(stage("bundle"), liveOf(byOld, old.certificate))) as Identity;
         expect(made.issuer).toEqual(byOld);
         expect(made.anchor).toEqual(old);
-        expect(made.nextAnchor?.name).toBe("2027");
+        expect(made.nextAnchor).toMatchObject({ name: "2027", replaces: names(old.certificate) });
         expect(names(made.trustAnchors)).toEqual([
             ...names(old.certificate),
             ...names(made.nextAnchor?.certificate ?? ""),
@@ -101,6 +105,30 @@ describe("a trust anchor rotates in stages that a stack file names", () => {
         expect(await plan(stage("finish"), after)).toEqual({ ...made, lines: [] });
         const { nextAnchor: _, ...kept } = made;
         expect(await plan(undefined, after)).toEqual({ ...kept, lines: [] });
+    });
+
+    it("an anchor of another cluster in the bundle stays through every stage", async () => {
+        const other = (await authority("root.other")).certificate;
+        const bundle = (await plan(
+            stage("bundle"),
+            liveOf(byOld, other + old.certificate),
+        )) as Identity;
+        const added = bundle.nextAnchor!;
+        expect(added.replaces).toEqual(names(old.certificate));
+        expect(names(bundle.trustAnchors)).toEqual(
+            names(other + old.certificate + added.certificate),
+        );
+        const signed = (await plan(
+            stage("issuer"),
+            liveOf(byOld, bundle.trustAnchors, { nextAnchor: added }),
+        )) as Identity;
+        const served = { name: "2027", issuedAt: now.toISOString(), servedSince: LATER };
+        const live = liveOf(signed.issuer, bundle.trustAnchors, { nextAnchor: added }, served);
+        const finished = (await plan(stage("finish"), live)) as Identity;
+        expect(names(finished.trustAnchors)).toEqual(names(other + added.certificate));
+        const anchors = { anchor: added, nextAnchor: added };
+        const after = liveOf(signed.issuer, finished.trustAnchors, anchors, served);
+        expect(await plan(stage("finish"), after)).toEqual({ ...finished, lines: [] });
     });
 
     it("bundle goes back, as nobody needs the new anchor; the issuer goes back by a third one", async () => {
@@ -215,6 +243,149 @@ describe("an issuer rotates by its name", () => {
                 next: expect.stringContaining("identity.source: config") as string,
             },
         ]);
+    });
+});
+
+describe("what ends or has ended can be mended, and the report says how", () => {
+    const HOUR = 3_600_000;
+    const hoursAway = (hours: number) => ({
+        now: new Date(new Date(readBundle(ends.certificate)[0]!.validTo).getTime() - hours * HOUR),
+    });
+    /** Anchor and issuer of the same day, as the linkerd CLI makes them, without the anchor's key. */
+    let ends: KeyPair;
+    let issuerOfIt: KeyPair;
+    beforeAll(async () => {
+        ends = await mint({ name: "root", authority: true, years: 1, now });
+        issuerOfIt = await mint({
+            name: "identity",
+            authority: true,
+            years: 1,
+            now,
+            issuer: ends,
+        });
+    });
+    const live = (trustAnchors: string, more: Partial<LiveIdentity> = {}) => {
+        const { anchor: _, ...rest } = liveOf(issuerOfIt, trustAnchors);
+        return { ...rest, ...more };
+    };
+    const at = (
+        moment: { now: Date },
+        config: Parameters<typeof planIdentity>[0],
+        of: LiveIdentity,
+        proxies: MeshedProxy[] = [],
+    ) =>
+        planIdentity(config, of, {
+            ...moment,
+            until: new Date(moment.now.getTime() + 24 * HOUR),
+            trustDomain: "cluster.local",
+            proxies,
+        });
+    const text = (value: string) => expect.stringContaining(value) as string;
+
+    it("20 hours before the end nothing else goes on, but the rotation does", async () => {
+        const moment = hoursAway(20);
+        const refused = await at(moment, { source: "adopted" }, live(ends.certificate));
+        expect(refused).toMatchObject([
+            {
+                rule: text("the issuer ends on"),
+                next: text("set identity.rotation to { anchor: NAME, stage: bundle }"),
+            },
+            { rule: text("the trust anchor CN=root ends on"), next: text("refuseBefore: 0h") },
+        ]);
+        const bundle = (await at(
+            moment,
+            { source: "adopted", rotation: stage("bundle") },
+            live(ends.certificate),
+        )) as Identity;
+        expect(readBundle(bundle.trustAnchors)).toHaveLength(2);
+        const issuer = (await at(
+            moment,
+            { source: "adopted", rotation: stage("issuer") },
+            live(bundle.trustAnchors, { nextAnchor: bundle.nextAnchor! }),
+        )) as Identity;
+        expect(issuer.issuer).not.toEqual(issuerOfIt);
+    });
+
+    it("an issuer of an anchor that the stack has rotates, also when it has ended", async () => {
+        const moment = { now: new Date("2027-12-01T00:00:00Z") };
+        const { certificate, key } = await mint({
+            name: "identity",
+            authority: true,
+            years: 1,
+            now,
+            issuer: old,
+        });
+        const kept = liveOf({ certificate, key }, old.certificate);
+        expect(await at(moment, { source: "generated" }, kept)).toMatchObject([
+            { rule: text("expired on"), next: text("set identity.rotation to { issuer: NAME }") },
+        ]);
+        const rotation = { issuer: "2027-q4" };
+        expect(await at(moment, { source: "generated", rotation }, kept)).toMatchObject({
+            issuerName: "2027-q4",
+        });
+    });
+
+    it("a root that has ended is replaced as a whole, which is refused at any other time", async () => {
+        const moment = hoursAway(-20);
+        expect(await at(moment, { source: "adopted" }, live(ends.certificate))).toMatchObject([
+            { next: text("make a new issuer where the trust anchor's key is") },
+            { next: text("mTLS is lost already: set identity.source: config") },
+        ]);
+        const own = {
+            source: "config" as const,
+            trustAnchors: next.certificate,
+            issuer: { certificate: byNext.certificate, key: byNext.key },
+        };
+        const proxies = [proxyOf(ends.certificate)];
+        expect(await at(moment, own, live(ends.certificate), proxies)).toMatchObject({
+            trustAnchors: next.certificate,
+        });
+        expect(await at(hoursAway(20), own, live(ends.certificate), proxies)).toMatchObject([
+            { subject: "identity.trustAnchors" },
+            { subject: "issuer" },
+        ]);
+    });
+
+    it("one that has ended beside a good one goes with the next rotation", async () => {
+        const moment = hoursAway(-20);
+        const kept = liveOf(byOld, ends.certificate + old.certificate);
+        expect(await at(moment, { source: "adopted" }, kept)).toMatchObject([
+            { rule: text("CN=root expired on"), next: text("its first one drops it") },
+        ]);
+        const bundle = (await at(
+            moment,
+            { source: "adopted", rotation: stage("bundle") },
+            kept,
+        )) as Identity;
+        expect(names(bundle.trustAnchors)).toEqual(
+            names(old.certificate + (bundle.nextAnchor?.certificate ?? "")),
+        );
+        expect(
+            await at(
+                moment,
+                {
+                    source: "config",
+                    trustAnchors: ends.certificate + old.certificate,
+                    issuer: byOld,
+                },
+                kept,
+            ),
+        ).toMatchObject([{ next: text("take it out of identity.trustAnchors") }]);
+    });
+
+    it("and where somebody else changed the issuer, no anchor goes while a pod is older", async () => {
+        const own = {
+            source: "config" as const,
+            trustAnchors: next.certificate,
+            issuer: { certificate: byNext.certificate, key: byNext.key },
+        };
+        const begin = Date.parse(readBundle(byNext.certificate)[0]!.validFrom);
+        const of = (createdAt: number) =>
+            at({ now }, own, liveOf(byNext, both()), [proxyOf(both(), createdAt)]);
+        expect(await of(begin - 1)).toMatchObject([
+            { rule: text("while 1 pods were made before the issuer (its certificate begins on") },
+        ]);
+        expect(await of(begin)).toMatchObject({ issuer: byNext });
     });
 });
 
