@@ -159,7 +159,8 @@ function namedPair(secret: k8s.V1Secret | undefined): NamedPair | undefined {
 /**
  * The issuer in either scheme. Its anchors are those that new proxies get: of ConfigMap linkerd-identity-trust-roots, which
  * the injector reads; where that is gone, of the Secret. The text is that of linkerd-config where they are the same: the
- * control plane's own pods are annotated with a hash of it, and would restart for another final line break.
+ * control plane's own pods are annotated with a hash of it, and would restart for another final line break. Where
+ * linkerd-config is gone, it is that of the Secret, else as this stack writes it.
  */
 function issuerOf(
     secret: k8s.V1Secret | undefined,
@@ -176,10 +177,8 @@ function issuerOf(
     const ca = text(secret, "ca.crt");
     const configured = at(config?.values, "identityTrustAnchorsPEM");
     const bundle = trustRoots ?? ca ?? "";
-    const trustAnchors =
-        typeof configured === "string" && (bundle === "" || configured.trim() === bundle.trim())
-            ? configured
-            : bundle;
+    const written = typeof configured === "string" ? configured : (ca ?? `${bundle.trim()}\n`);
+    const trustAnchors = bundle === "" || written.trim() === bundle.trim() ? written : bundle;
     const { annotations } = secret?.metadata ?? {};
     const name = annotations?.[ISSUER_NAME];
     const issuedAt = annotations?.[ISSUED_AT];

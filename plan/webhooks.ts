@@ -120,19 +120,21 @@ export async function planWebhookCertificates(
 
 /** What a stage needs of the one before. */
 function stageFaults(
-    { service, namespace }: Webhook,
+    webhook: Webhook,
     live: LiveWebhookCertificates,
     { stage, now }: WebhookPlan,
 ): Fault[] {
     if (stage === "adopted" || stage === "publish") {
         return [];
     }
+    const { service, namespace } = webhook;
     const bundle = certificatesOf(live.bundles[service] ?? "");
     const own = certificatesOf(live.ca?.certificate ?? "");
-    const [served] = certificatesOf(live.leaves[service]?.certificate ?? "");
-    const isOwn = served === undefined || issuedBy(served, own);
+    const pair = live.leaves[service];
+    const [served] = certificatesOf(pair?.certificate ?? "");
+    const isOwn = pair === undefined || served === undefined || issuedBy(served, own);
     const published = own.length > 0 && without(own, bundle).length === 0;
-    if (isOwn || (stage === "swap" && published) || !isServing(served, bundle, now)) {
+    if (isOwn || (stage === "swap" && published) || !isServing(webhook, pair, bundle, now)) {
         return [];
     }
     return [
@@ -146,10 +148,18 @@ function stageFaults(
 }
 
 /** Whether API servers accept the certificate now; where they do not, replacing it breaks nothing. */
-function isServing(leaf: X509Certificate, bundle: readonly X509Certificate[], now: Date): boolean {
+function isServing(
+    webhook: Webhook,
+    pair: KeyPair,
+    bundle: readonly X509Certificate[],
+    now: Date,
+): boolean {
+    const [leaf] = certificatesOf(pair.certificate);
     const valid = bundle.filter((one) => validityProblem(one, now) === undefined);
     return (
-        validityProblem(leaf, now) === undefined &&
+        leaf !== undefined &&
+        keyPairProblem(pair, now) === undefined &&
+        leaf.checkHost(webhookName(webhook), { subject: "never" }) !== undefined &&
         (issuedBy(leaf, valid) || valid.some((one) => one.fingerprint256 === leaf.fingerprint256))
     );
 }
@@ -203,42 +213,57 @@ function holds(leaf: KeyPair, ca: KeyPair, at: Date): boolean {
     return keyPairProblem(leaf, at) === undefined && isOf(ca, leaf);
 }
 
-/** What an API server would not accept of what is declared, or would not accept any more before the update ends. */
+/**
+ * What an API server would not accept of what is declared, or would not accept any more before the update ends. What `publish`
+ * keeps goes with the next stage: it has to hold now.
+ */
 function webhookFaults(
     webhook: Webhook,
-    { leaves, bundles }: WebhookCertificates,
-    moment: Moment,
+    { ca, leaves, bundles }: WebhookCertificates,
+    { stage, ...moment }: WebhookPlan,
 ): Fault[] {
     const { service, namespace } = webhook;
     const subject = `Secret ${namespace}/${webhookSecret(service)}`;
-    const next = `kubectl -n ${namespace} delete secret ${webhookSecret(service)}, then: pulumi up --refresh (a new one of the stack's CA is made)`;
     const pair = leaves[service];
     const [leaf, ...intermediates] = certificatesOf(pair?.certificate ?? "");
     const anchors = certificatesOf(bundles[service] ?? "");
+    const own = `set certificates.webhooks to own, pulumi up: a new one of the stack's CA is made, and API servers refuse this one already`;
     if (!pair || !leaf) {
-        return [{ subject, rule: "holds no certificate that can be read", next }];
+        return [{ subject, rule: "holds no certificate that can be read", next: own }];
     }
+    const isAdopted = !isOf(ca, pair);
+    const at = isAdopted && stage === "publish" ? { ...moment, until: moment.now } : moment;
     const problem = keyPairProblem(pair);
     const name = webhookName(webhook);
     const ofItself = anchors.some((one) => one.fingerprint256 === leaf.fingerprint256);
-    const rules = [
+    const authorities = anchors
+        .filter((one) => one.fingerprint256 !== leaf.fingerprint256)
+        .filter((one) => ofItself || leadsTo(leaf, intermediates, [one]));
+    const broken = [
         ...(problem === undefined ? [] : [problem]),
-        ...certificateProblems(leaf, "webhook", "the certificate", moment),
         ...(leaf.checkHost(name, { subject: "never" }) === undefined
             ? [`the certificate has no subject alternative name ${name}`]
             : []),
         ...(ofItself || leadsTo(leaf, intermediates, anchors)
             ? []
             : ["the certificate is not signed by the caBundle that API servers verify it with"]),
-        ...anchors
-            .filter((one) => ofItself || leadsTo(leaf, intermediates, [one]))
-            .flatMap((one) =>
-                one.fingerprint256 === leaf.fingerprint256
-                    ? []
-                    : certificateProblems(one, "webhook", `its CA ${one.subject}`, moment),
-            ),
     ];
-    return rules.map((rule) => ({ subject, rule, next }));
+    const ends = [
+        ...certificateProblems(leaf, "webhook", "the certificate", at),
+        ...authorities.flatMap((one) =>
+            certificateProblems(one, "webhook", `its CA ${one.subject}`, at),
+        ),
+    ];
+    const isValid = [leaf, ...authorities].every(
+        (one) => validityProblem(one, moment.now) === undefined,
+    );
+    const renew = isValid
+        ? "set certificates.webhooks to publish, pulumi up, then to swap, pulumi up; certificates.refuseBefore: 0h lets this update pass before"
+        : own;
+    return [
+        ...broken.map((rule) => ({ subject, rule, next: own })),
+        ...ends.map((rule) => ({ subject, rule, next: renew })),
+    ];
 }
 
 /** What cannot be read is judged as if it were not there. */

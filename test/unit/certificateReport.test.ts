@@ -240,7 +240,38 @@ describe("certificates of webhooks", () => {
         },
     ])("that are to stay and are $name refuse", async ({ leaf, bundle, rule }) => {
         expect(await stage("adopted", live(await leaf(), bundle()))).toMatchObject([
-            { subject: "Secret linkerd/linkerd-proxy-injector-k8s-tls", rule },
+            {
+                subject: "Secret linkerd/linkerd-proxy-injector-k8s-tls",
+                rule,
+                next: expect.stringContaining("set certificates.webhooks to own") as string,
+            },
+        ]);
+    });
+
+    it("that end soon move by the same stages: publish and swap go on until the very end", async () => {
+        const at = { now: later(364), until: later(366) };
+        const of = (name: WebhookPlan["stage"], from: LiveWebhookCertificates) =>
+            planWebhookCertificates(from, plan({ ...at, stage: name }));
+        const start = live(foreign, foreign.certificate);
+        expect(await of("adopted", start)).toMatchObject([
+            {
+                rule: expect.stringContaining("ends on 2027-11-21") as string,
+                next: expect.stringContaining("set certificates.webhooks to publish") as string,
+            },
+        ]);
+        const published = (await of("publish", start)) as WebhookCertificates;
+        expect(shown(published)).toEqual([foreign, 2]);
+        expect(shown(await of("swap", published))).toEqual([
+            expect.not.objectContaining(foreign),
+            2,
+        ]);
+    });
+
+    it("whose key is another's are served by nobody, and replaced at once", async () => {
+        const broken = { ...foreign, key: (await leafOf()).key };
+        expect(shown(await stage("own", live(broken, foreign.certificate)))).toEqual([
+            expect.not.objectContaining(foreign),
+            1,
         ]);
     });
 
