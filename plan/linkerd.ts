@@ -5,6 +5,7 @@ import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
 import { planAdoption, type Adoption, type Defaults } from "./adoption";
 import type { Fault } from "./faults";
+import { externalCertificateFaults } from "./externalCertificates";
 import { certificateReport, type CertificateEntry } from "./certificateReport";
 import { trustRootHash } from "./certificates";
 import type { DataPlane } from "../cluster/dataPlane";
@@ -237,6 +238,7 @@ export async function planLinkerd(
             viz: config.viz.values,
         }),
         ...(isFaults(adoption) ? adoption : []),
+        ...externalCertificateFaults(config, live.installation),
         ...(config.viz.enabled ? releaseFaults(live) : []),
         ...(isFaults(identity) ? identity : []),
         ...(isFaults(webhooks) ? webhooks : []),
