@@ -71,6 +71,11 @@ export async function mint(request: MintRequest): Promise<KeyPair> {
     };
 }
 
+/** When `mint` made it. */
+export function mintedAt({ validFrom }: X509Certificate): Date {
+    return new Date(Date.parse(validFrom) + SKEW_MS);
+}
+
 async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
     const der = createPrivateKey(pem).export({ format: "der", type: "pkcs8" });
     return webcrypto.subtle.importKey("pkcs8", der, CURVE, false, ["sign"]);

@@ -7,6 +7,7 @@ import {
     keyPairProblem,
     leadsTo,
     mint,
+    mintedAt,
     readBundle,
     validityProblem,
     without,
@@ -123,7 +124,7 @@ function stageFaults(
     webhook: Webhook,
     live: LiveWebhookCertificates,
     { stage, now }: WebhookPlan,
-): Fault[] {
+): readonly Fault[] {
     if (stage === "adopted" || stage === "publish") {
         return [];
     }
@@ -134,6 +135,9 @@ function stageFaults(
     const [served] = certificatesOf(pair?.certificate ?? "");
     const isOwn = pair === undefined || served === undefined || issuedBy(served, own);
     const published = own.length > 0 && without(own, bundle).length === 0;
+    if (stage === "own" && isOwn && served && without(bundle, own).length > 0) {
+        return freshFaults(webhook, served, now);
+    }
     if (isOwn || (stage === "swap" && published) || !isServing(webhook, pair, bundle, now)) {
         return [];
     }
@@ -145,6 +149,28 @@ function stageFaults(
             next: `set certificates.webhooks to ${published ? "swap" : "publish"}, pulumi up, then go on`,
         },
     ];
+}
+
+/** Kubelets look for changed Secrets once a minute, and keep what they read for as long. */
+const HAND_OUT_MS = 2 * 60_000;
+
+/** What was swapped a moment ago is not served yet: until then the old certificate needs its place in the bundle. */
+function freshFaults(
+    { service, namespace }: Webhook,
+    leaf: X509Certificate,
+    now: Date,
+): readonly Fault[] {
+    const served = new Date(mintedAt(leaf).getTime() + HAND_OUT_MS);
+    return now >= served
+        ? []
+        : [
+              {
+                  subject: "certificates.webhooks",
+                  value: "own",
+                  rule: `pods of ${namespace}/${service} may still serve the old certificate: theirs was replaced less than two minutes ago, which is what kubelets take to hand out a Secret`,
+                  next: `pulumi up again, at ${served.toISOString().slice(11, 19)}Z or later`,
+              },
+          ];
 }
 
 /** Whether API servers accept the certificate now; where they do not, replacing it breaks nothing. */

@@ -2,6 +2,7 @@ import * as k8s from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { KubeApi } from "../../cluster/api";
 import { issuedBy, mint, readBundle, type KeyPair } from "../../plan/certificates";
+import { ageWebhooks } from "./support/ageWebhooks";
 import { startJourney, type Journey } from "./support/journey";
 import { PodProber } from "./support/podProber";
 
@@ -160,8 +161,12 @@ describe("webhook certificates change while pods are made all the time, and none
         await journey.expectNoChanges();
 
         await journey.stack.edit("certificates", { webhooks: "own" });
+        const { output } = await journey.failingUp();
+        expect(output).toContain("linkerd-proxy-injector may still serve the old certificate");
+        await ageWebhooks(journey);
+        const aged = await secret(SECRET);
         await upWithoutRefusal();
-        expect(await secret(SECRET)).toEqual(swapped);
+        expect(await secret(SECRET)).toEqual(aged);
         expect(fingerprints(await bundle())).toEqual(ca);
         await journey.expectNoChanges();
     });

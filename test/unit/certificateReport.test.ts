@@ -147,7 +147,13 @@ describe("certificates of webhooks", () => {
         const swapped = (await stage("swap", published)) as WebhookCertificates;
         expect(shown(swapped)).toEqual([expect.not.objectContaining(foreign), 2]);
         expect(await stage("swap", swapped)).toEqual(swapped);
-        const owned = (await stage("own", swapped)) as WebhookCertificates;
+        expect(await stage("own", swapped)).toMatchObject([
+            { value: "own", next: "pulumi up again, at 00:02:00Z or later" },
+        ]);
+        const owned = (await planWebhookCertificates(
+            swapped,
+            plan({ now: new Date(now.getTime() + 2 * 60_000) }),
+        )) as WebhookCertificates;
         expect(owned.leaves).toEqual(swapped.leaves);
         expect(owned.bundles[service]).toBe(ca());
     });

@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import type { ChartValues } from "../../../config";
 import { issuedBy, readBundle } from "../../../plan/certificates";
 import { ensureToolchain } from "../../../toolchain/index";
+import { ageWebhooks } from "./ageWebhooks";
 import { helmOf, installByCli, type Helm } from "./foreignLinkerd";
 import { NEW, OLD, startJourney, type Journey } from "./journey";
 import { filesBelow, privateKeyTexts } from "./privateKeys";
@@ -57,6 +58,9 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         await journey.editVersion(OLD);
         // The last stage that is still ahead.
         await journey.stack.edit("certificates", { webhooks: freed ? "own" : "swap" });
+        if (freed) {
+            await ageWebhooks(journey);
+        }
         await journey.up();
         expect(await foreignWebhooks(journey)).toEqual([]);
         expect(await settings(journey)).toMatchObject(SETTINGS);
