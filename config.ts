@@ -13,7 +13,7 @@ export type ChartValues = Readonly<Record<string, unknown>>;
 /**
  * Where the mesh's trust anchor and issuer come from. Static: it does not depend on what is found in the
  * cluster. `generated`: made by the first update and kept by the stack. `adopted`: the live ones are kept, and there have to
- * be some. `config`: PEM texts of the user's.
+ * be some. `config`: PEM texts of the user's. `cert-manager`: it issues and renews, and signs with the anchor in the cluster.
  */
 export type IdentityConfig =
     | {
@@ -25,7 +25,8 @@ export type IdentityConfig =
           readonly source: "config";
           readonly trustAnchors: string;
           readonly issuer: { readonly certificate: string; readonly key: string };
-      };
+      }
+    | { readonly source: "cert-manager" };
 
 /** Where a backup goes before each upgrade. */
 export interface BackupConfig {
@@ -120,6 +121,14 @@ const identity = z.discriminatedUnion("source", [
         trustAnchors: pem("CERTIFICATE"),
         issuer: z.strictObject({ certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") }),
     }),
+    z.strictObject({
+        source: z.literal("cert-manager"),
+        rotation: z
+            .never(
+                "is not for identity.source: cert-manager, which renews the issuer by itself; the trust anchor is rotated with source generated or adopted",
+            )
+            .optional(),
+    }),
 ]);
 
 /** A switch at the top of the stack file, which the engine hands on as a text. */
@@ -194,7 +203,7 @@ const NEXT: Readonly<Record<string, string>> = {
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
     backup: "set backup.directory to a path and, for Secrets, backup.recipient to an age recipient (docs/backup.md)",
     identity:
-        "set identity.source to generated or adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
+        "set identity.source to generated, adopted or cert-manager, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
 };
 
 /** The Helm repository of Linkerd's edge channel. */
@@ -220,6 +229,7 @@ export function parseConfig(
     faults.push(...meshFaults(version !== undefined, !isEmpty(raw["istio"])));
     faults.push(...linkerdOnlyFaults(raw));
     faults.push(...secretFaults(result.data, secretKeys));
+    faults.push(...webhookStageFaults(result.data));
     const istio = result.data?.istio && resolveIstio(result.data.istio, result.data.rollout.waves);
     faults.push(...(istio?.faults ?? []));
     if (!result.success || faults.length > 0) {
@@ -258,7 +268,9 @@ export function parseConfig(
         certificates: {
             ...certificates,
             // What is taken over works; its certificates move only when the stack file says so.
-            webhooks: certificates.webhooks ?? (adopt ? "adopted" : "own"),
+            webhooks:
+                certificates.webhooks ??
+                (adopt && identity.source !== "cert-manager" ? "adopted" : "own"),
         },
     };
 }
@@ -306,6 +318,21 @@ function linkerdOnlyFaults(raw: Readonly<Record<string, unknown>>): Fault[] {
             rule: "is a setting for Linkerd, and this stack is of Istio",
             next: `pulumi config rm ${key}; ${instead}`,
         }));
+}
+
+/** cert-manager signs with the stack's CA, and API servers trust nothing else then. */
+function webhookStageFaults(config: z.infer<typeof schema> | undefined): Fault[] {
+    const stage = config?.certificates.webhooks;
+    return config?.identity.source !== "cert-manager" || stage === undefined || stage === "own"
+        ? []
+        : [
+              {
+                  subject: "certificates.webhooks",
+                  value: stage,
+                  rule: "is not for identity.source: cert-manager, whose certificates are of the stack's CA",
+                  next: "go on to own with the identity.source of before, then change the source",
+              },
+          ];
 }
 
 /** Reads the stack's config; the only place that does. */

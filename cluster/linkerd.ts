@@ -20,7 +20,9 @@ import {
     webhookSecret,
     type LiveWebhookCertificates,
 } from "../plan/webhooks";
+import type { LiveCertManager } from "../plan/certManager";
 import { observeInstallation, type LiveInstallation } from "./adoption";
+import { isWrittenByCertManager, observeCertManager } from "./certManager";
 import { found, listAll, type Connection } from "./connection";
 import { readLinkerdConfig, readTrustRoots, type LinkerdConfig } from "./linkerdConfig";
 import { readWebhookBundles } from "./webhookBundles";
@@ -54,6 +56,7 @@ export interface LiveLinkerd {
     readonly crds: readonly LiveCrd[];
     readonly identity: LiveIdentity;
     readonly webhooks: LiveWebhookCertificates;
+    readonly certManager: LiveCertManager;
     /** Helm's newest record of release linkerd-viz. */
     readonly vizRelease: { readonly revision: number; readonly status: string } | undefined;
     /** Whether a viz that is no Helm release stands there (the linkerd CLI's). */
@@ -108,8 +111,13 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     const leaves = await Promise.all(
         WEBHOOKS.map(async ({ service, namespace }) => {
             const leaf = await secret(namespace, webhookSecret(service));
-            return [service, keyPair(leaf)] as const;
+            return { service, leaf };
         }),
+    );
+    const certManager = await observeCertManager(
+        connection,
+        crds.map((crd) => crd.metadata?.name ?? ""),
+        [issuer, ...leaves.map(({ leaf }) => leaf)],
     );
     const liveIssuer = issuerOf(issuer, trustRoots, config);
     const anchorPair = namedPair(anchor);
@@ -139,9 +147,10 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         },
         webhooks: {
             ...(caPair ? { ca: caPair } : {}),
-            leaves: Object.fromEntries(leaves),
+            leaves: Object.fromEntries(leaves.map(({ service, leaf }) => [service, keyPair(leaf)])),
             bundles,
         },
+        certManager,
         vizRelease: installation.release,
         vizObjects: installation.viz.length > 0,
         installation,
@@ -191,6 +200,7 @@ function issuerOf(
         ...(name === undefined ? {} : { name }),
         ...(issuedAt === undefined ? {} : { issuedAt }),
         ...(since === undefined ? {} : { servedSince: since }),
+        ...(isWrittenByCertManager(secret) ? { byCertManager: true } : {}),
     };
 }
 

@@ -1,8 +1,8 @@
 import type { X509Certificate } from "node:crypto";
 import { certificateProblems, isoDate, without, type Moment, type Role } from "./certificates";
-import type { Identity } from "./identity";
+import { ISSUER_SECRET, type Identity, type IdentityByCertManager } from "./identity";
 import type { LiveLinkerd } from "../cluster/linkerd";
-import { certificatesOf, WEBHOOKS, type WebhookCertificates } from "./webhooks";
+import { certificatesOf, WEBHOOKS, webhookSecret, type WebhookCertificates } from "./webhooks";
 
 /** A certificate as the report shows it. */
 export interface CertificateEntry {
@@ -14,27 +14,37 @@ export interface CertificateEntry {
     /** `2026-11-21`. */
     readonly notBefore: string;
     readonly notAfter: string;
-    /** `valid`; `warning: ...` inside 60 days; what is wrong with a live one that goes. */
+    /** `valid`; `warning: ...` inside 60 days; what is wrong with a live one that goes or that cert-manager should renew. */
     readonly verdict: string;
 }
 
 /** As `linkerd check` does (l5d-identity-issuer-cert-not-expiring-soon). */
 const WARN_MS = 60 * 24 * 3_600_000;
+const ENDS_SOON = "warning: ends within 60 days";
+
+type Live = Pick<LiveLinkerd, "identity" | "webhooks"> & {
+    readonly certManager: Pick<LiveLinkerd["certManager"], "wrote">;
+};
 
 /**
- * What is to be declared, which has passed every rule, and what is live and goes with this update: a fault of that is told,
- * and refuses nothing.
+ * What is to be declared, which has passed every rule; what is live and goes with this update; what cert-manager renews. A
+ * fault of the latter two is told, and refuses nothing: they live for a day or two, and before the control plane is touched
+ * the update waits until cert-manager has issued (rollout/linkerd/issued.ts).
  */
 export function certificateReport(
-    { identity, webhooks }: { identity: Identity; webhooks: WebhookCertificates },
-    live: Pick<LiveLinkerd, "identity" | "webhooks">,
+    {
+        identity,
+        webhooks,
+    }: { identity: Identity | IdentityByCertManager; webhooks: WebhookCertificates },
+    live: Live,
     moment: Moment,
 ): {
     readonly declared: readonly CertificateEntry[];
     readonly leaving: readonly CertificateEntry[];
+    readonly renewed: readonly CertificateEntry[];
 } {
     const declared = entriesOf(
-        { trustAnchors: identity.trustAnchors, issuer: identity.issuer.certificate },
+        { trustAnchors: identity.trustAnchors, issuer: identity.issuer?.certificate ?? "" },
         webhooks,
         moment,
     );
@@ -45,10 +55,36 @@ export function certificateReport(
         moment,
     );
     const stays = new Set(declared.map(({ name, sha256 }) => `${name} ${sha256}`));
-    const leaving = before
-        .filter(({ name, sha256 }) => !stays.has(`${name} ${sha256}`))
-        .map((one) => ({ ...one, verdict: `${one.verdict}; goes with this update` }));
-    return { declared, leaving };
+    const others = before.filter(({ name, sha256 }) => !stays.has(`${name} ${sha256}`));
+    const issued = identity.issuer === undefined ? issuedNames(live) : new Set();
+    return {
+        declared,
+        leaving: others
+            .filter(({ name }) => !issued.has(name))
+            .map((one) => ({ ...one, verdict: `${one.verdict}; goes with this update` })),
+        renewed: entriesOf(
+            { trustAnchors: "", issuer: issuer?.certificate ?? "" },
+            { ...live.webhooks, bundles: {} },
+            { now: moment.now, until: moment.now },
+        )
+            .filter(({ name }) => issued.has(name))
+            .map((one) => ({
+                ...one,
+                verdict: `${one.verdict === ENDS_SOON ? "valid" : one.verdict}; cert-manager renews it`,
+            })),
+    };
+}
+
+/** Names, as entries have them, of what cert-manager wrote. */
+function issuedNames({ certManager }: Live): ReadonlySet<string> {
+    const wrote = (namespace: string, name: string) =>
+        certManager.wrote.includes(`${namespace}/${name}`);
+    return new Set([
+        ...(wrote("linkerd", ISSUER_SECRET) ? ["issuer", "intermediate"] : []),
+        ...WEBHOOKS.filter(({ namespace, service }) =>
+            wrote(namespace, webhookSecret(service)),
+        ).map(({ namespace, service }) => `${namespace}/${service}`),
+    ]);
 }
 
 function entriesOf(
@@ -96,7 +132,7 @@ function entryOf(
             problems.length > 0
                 ? problems.join("; ")
                 : end.getTime() - moment.now.getTime() < WARN_MS
-                  ? "warning: ends within 60 days"
+                  ? ENDS_SOON
                   : "valid",
     };
 }

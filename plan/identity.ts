@@ -58,6 +58,8 @@ export interface LiveIssuer extends KeyPair {
     readonly issuedAt?: string;
     /** Since when the identity service hands out its certificates, in ms since the epoch. */
     readonly servedSince?: number;
+    /** cert-manager wrote it, and made it to be renewed within days. */
+    readonly byCertManager?: true;
 }
 
 /** What the cluster holds of the mesh's identity. */
@@ -88,6 +90,15 @@ export interface Identity {
     readonly nextAnchor?: NamedPair;
     /** What changes, for the preview. */
     readonly lines: readonly string[];
+}
+
+/** Where cert-manager issues: the stack declares no issuer. */
+export interface IdentityByCertManager extends Omit<
+    Identity,
+    "issuer" | "issuerName" | "issuedAt"
+> {
+    readonly issuer?: undefined;
+    readonly issuedAt?: undefined;
 }
 
 /** What is known of the mesh beside its identity. */
@@ -129,7 +140,7 @@ const RESTORE = `restore Secret linkerd/${ISSUER_SECRET} from a backup; new keys
  * rotation asks for it. Returns faults where that cannot be had, or where a running proxy would lose mTLS.
  */
 export async function planIdentity(
-    config: IdentityConfig,
+    config: Exclude<IdentityConfig, { source: "cert-manager" }>,
     live: LiveIdentity,
     surroundings: IdentitySurroundings,
 ): Promise<Identity | readonly Fault[]> {
@@ -219,8 +230,15 @@ async function planKept(
         return rotated;
     }
     const { sign, trustAnchors, leaving, ...anchors } = rotated;
-    const { scheme, certificate, key, name, issuedAt, ca } = live.issuer;
+    const { scheme, certificate, key, name, issuedAt, ca, byCertManager } = live.issuer;
     const kept = { certificate, key };
+    if (byCertManager && !sign && !anchors.anchor) {
+        return [NO_KEY];
+    }
+    const lasting =
+        byCertManager && !sign && anchors.anchor
+            ? await mintIssuer(anchors.anchor, trustDomain, now)
+            : undefined;
     const issuerOf = sign
         ? {
               issuer: await mintIssuer(sign.by, trustDomain, now),
@@ -228,7 +246,8 @@ async function planKept(
               issuedAt: now.toISOString(),
           }
         : {
-              issuer: kept,
+              // The identity service reads it anew, as it did each time that cert-manager renewed it.
+              issuer: lasting ?? kept,
               ...(name === undefined ? {} : { issuerName: name }),
               ...(issuedAt === undefined ? {} : { issuedAt }),
           };
@@ -242,6 +261,7 @@ async function planKept(
         lines: [
             ...(sameAnchors ? [] : [anchorLine(live.issuer.trustAnchors, trustAnchors)]),
             ...(sign ? [issuerLine(issuerOf.issuer)] : []),
+            ...(lasting ? [HAND_BACK] : []),
         ],
     };
     const faults = [
@@ -271,6 +291,15 @@ async function planKept(
     ];
     return faults.length > 0 ? faults : identity;
 }
+
+const HAND_BACK =
+    "identity: a new issuer of the stack, signed by the same trust anchor, in place of cert-manager's, which nobody would renew; its Certificates are deleted first, Secrets stay, and nothing restarts for it";
+
+const NO_KEY: Fault = {
+    subject: `Secret linkerd/${ANCHOR_SECRET}`,
+    rule: "is missing, and the issuer is one of cert-manager's that ends within days: a lasting one has to be signed by the trust anchor",
+    next: "create it with the certificate and the key of the mesh's trust anchor (kubectl create secret tls), or keep identity.source: cert-manager",
+};
 
 /** What is wrong with an identity: with a certificate of a role, which may have ended or be about to, or otherwise. */
 interface Problem {

@@ -7,11 +7,17 @@ import { planAdoption, type Adoption, type Defaults } from "./adoption";
 import type { Fault } from "./faults";
 import { externalCertificateFaults } from "./externalCertificates";
 import { certificateReport, type CertificateEntry } from "./certificateReport";
+import { certManagerFaults, handBackFaults, planByCertManager } from "./certManager";
 import { trustRootHash } from "./certificates";
 import type { DataPlane } from "../cluster/dataPlane";
 import { proxyTarget, type Target } from "./dataPlane";
 import { spanMilliseconds } from "./durations";
-import { planIdentity, type Identity, type LiveIssuer } from "./identity";
+import {
+    planIdentity,
+    type Identity,
+    type IdentityByCertManager,
+    type LiveIssuer,
+} from "./identity";
 import { plannedEnd } from "./plannedEnd";
 import type { Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
@@ -34,7 +40,9 @@ export interface LinkerdPlan {
     readonly change: "install" | "upgrade" | "revert" | "none";
     /** Image tag that the injector gives new pods. */
     readonly proxy: string;
-    readonly identity: Identity;
+    readonly identity: Identity | IdentityByCertManager;
+    /** Domain of the mesh's identities: `cluster.local`. */
+    readonly trustDomain: string;
     readonly webhooks: WebhookCertificates;
     readonly adoption: Adoption;
     /** The user's values, over those that are taken over. */
@@ -43,6 +51,8 @@ export interface LinkerdPlan {
     readonly certificates: readonly CertificateEntry[];
     /** Live ones that go with this update. */
     readonly leavingCertificates: readonly CertificateEntry[];
+    /** Live ones that cert-manager renews: another one each time, which is no change of the stack's. */
+    readonly renewedCertificates: readonly CertificateEntry[];
     /** Hash of the trust anchors that the injector gives new pods. */
     readonly trustRoot: string;
     /** Since when the declared issuer is served; undefined: it never changed. Infinity: it comes with this update. */
@@ -218,17 +228,19 @@ export async function planLinkerd(
     const end = plannedEnd(now, running?.dataPlane, config.rollout.waves).getTime();
     const margin = spanMilliseconds(config.certificates.refuseBefore);
     const moment = { now, until: new Date(end + margin) };
+    const surroundings = { ...moment, trustDomain, proxies: running?.proxies };
+    const { source } = config.identity;
+    const byCertManager = source === "cert-manager";
     const [identity, webhooks] = await Promise.all([
-        planIdentity(config.identity, live.identity, {
-            ...moment,
-            trustDomain,
-            proxies: running?.proxies,
-        }),
+        config.identity.source === "cert-manager"
+            ? planByCertManager(live.identity, surroundings)
+            : planIdentity(config.identity, live.identity, surroundings),
         planWebhookCertificates(live.webhooks, {
             ...moment,
             stage: config.certificates.webhooks,
             renewBefore: spanMilliseconds(config.certificates.renewWebhooksBefore),
             namespaces: ["linkerd", ...(config.viz.enabled ? ["linkerd-viz"] : [])],
+            by: byCertManager ? "cert-manager" : "stack",
         }),
     ]);
     const faults = [
@@ -240,13 +252,16 @@ export async function planLinkerd(
         ...(isFaults(adoption) ? adoption : []),
         ...externalCertificateFaults(config, live.installation),
         ...(config.viz.enabled ? releaseFaults(live) : []),
+        ...(byCertManager
+            ? certManagerFaults(live.certManager, stack, config.adopt)
+            : handBackFaults(live.certManager, source, stack)),
         ...(isFaults(identity) ? identity : []),
         ...(isFaults(webhooks) ? webhooks : []),
     ];
     if (isFaults(identity) || isFaults(webhooks) || isFaults(adoption) || faults.length > 0) {
         return faults;
     }
-    const { declared, leaving } = certificateReport({ identity, webhooks }, live, moment);
+    const { declared, leaving, renewed } = certificateReport({ identity, webhooks }, live, moment);
     const version = config.linkerdVersion;
     const crds = crdVersion(version, live);
     const change = changeOf(version, live);
@@ -256,11 +271,13 @@ export async function planLinkerd(
         change,
         proxy: proxyTagOf(values, version.tag),
         identity,
+        trustDomain,
         webhooks,
         adoption,
         values: all,
         certificates: declared,
         leavingCertificates: leaving,
+        renewedCertificates: renewed,
         trustRoot: trustRootHash(identity.trustAnchors),
         issuerSince: issuerSince(identity, live.identity.issuer),
         lines: [
@@ -276,7 +293,10 @@ export async function planLinkerd(
     };
 }
 
-function issuerSince(identity: Identity, live: LiveIssuer | undefined): number | undefined {
+function issuerSince(
+    identity: { readonly issuedAt?: string | undefined },
+    live: LiveIssuer | undefined,
+): number | undefined {
     if (identity.issuedAt === undefined) {
         return undefined;
     }

@@ -1,6 +1,6 @@
 import type { ChartValues } from "../config";
 import type { Fault } from "./faults";
-import { ISSUED_AT, type Identity } from "./identity";
+import { ISSUED_AT, type Identity, type IdentityByCertManager } from "./identity";
 import type { LinkerdVersion } from "./versions";
 import { WEBHOOKS, type WebhookCertificates } from "./webhooks";
 
@@ -59,7 +59,10 @@ export function crdValues(values: ChartValues, version: LinkerdVersion): ChartVa
 export function controlPlaneValues(
     values: ChartValues,
     version: LinkerdVersion,
-    identity: Pick<Identity, "scheme" | "trustAnchors" | "issuer" | "issuedAt">,
+    identity: Pick<
+        Identity | IdentityByCertManager,
+        "scheme" | "trustAnchors" | "issuer" | "issuedAt"
+    >,
     webhooks: WebhookCertificates,
     clusterUid: string,
 ): ChartValues {
@@ -84,8 +87,11 @@ export function controlPlaneValues(
  * The issuer's key never is a value: values stand in plaintext in the state. The chart that wants one gets a placeholder,
  * and its Secret is dropped (charts/postRender.ts) for the one that the stack declares.
  */
-function issuerValues({ scheme, issuer }: Pick<Identity, "scheme" | "issuer">): ChartValues {
-    return scheme === "kubernetes.io/tls"
+function issuerValues({
+    scheme,
+    issuer,
+}: Pick<Identity | IdentityByCertManager, "scheme" | "issuer">): ChartValues {
+    return scheme === "kubernetes.io/tls" || issuer === undefined
         ? { scheme }
         : { scheme, tls: { crtPEM: issuer.certificate, keyPEM: "in the Secret of the stack" } };
 }

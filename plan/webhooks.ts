@@ -40,6 +40,7 @@ export function webhookSecret(service: string): string {
 export interface WebhookCertificates {
     /** The stack's own CA; at first nothing is signed by it where all certificates are adopted. */
     readonly ca: KeyPair;
+    /** None where cert-manager makes them. */
     readonly leaves: Readonly<Record<string, KeyPair>>;
     /** What API servers verify the leaf with, as PEM. */
     readonly bundles: Readonly<Record<string, string>>;
@@ -59,6 +60,8 @@ export interface WebhookPlan extends Moment {
     readonly renewBefore: number;
     /** Namespaces whose webhooks the stack declares. */
     readonly namespaces: readonly string[];
+    /** Who makes the leaves. Defaults to the stack. */
+    readonly by?: "stack" | "cert-manager";
 }
 
 const CA_YEARS = 10;
@@ -76,7 +79,8 @@ export function webhookName({ service, namespace }: Webhook): string {
  *
  * Adopted ones (self-signed by a chart or the linkerd CLI) get there in stages, one update each, so that API servers trust
  * the leaf that is served at any moment: `adopted` keeps leaf and bundle, `publish` puts the stack's CA beside what is in
- * the bundle, `swap` replaces the leaf, `own` drops the rest of the bundle. Where nothing is there that could stay (viz comes
+ * the bundle, `swap` replaces the leaf, `own` drops the rest of the bundle. cert-manager signs with the stack's CA, and so
+ * needs `own`. Where nothing is there that could stay (viz comes
  * anew beside an adopted control plane), a webhook begins with the stack's CA, whatever the stage.
  */
 export async function planWebhookCertificates(
@@ -106,6 +110,9 @@ export async function planWebhookCertificates(
             years: CA_YEARS,
             now: plan.now,
         }));
+    if (plan.by === "cert-manager") {
+        return signedByCertManager(ca, webhooks, plan);
+    }
     const leaves: Record<string, KeyPair> = {};
     const bundles: Record<string, string> = {};
     for (const webhook of webhooks) {
@@ -119,11 +126,34 @@ export async function planWebhookCertificates(
     return bad.length > 0 ? bad : certificates;
 }
 
+/** Only the CA is the stack's; each bundle as cert-manager's injector writes it, so that they do not differ. */
+function signedByCertManager(
+    ca: KeyPair,
+    webhooks: readonly Webhook[],
+    moment: Moment,
+): WebhookCertificates | readonly Fault[] {
+    const rules = readBundle(ca.certificate).flatMap((one) =>
+        certificateProblems(one, "webhook", "the CA of the webhooks", moment),
+    );
+    const bundle = writeBundle(readBundle(ca.certificate));
+    return rules.length > 0
+        ? rules.map((rule) => ({
+              subject: `Secret linkerd/${WEBHOOK_CA_SECRET}`,
+              rule,
+              next: "set identity.source to generated, pulumi up, and move the webhooks to a new CA there",
+          }))
+        : {
+              ca,
+              leaves: {},
+              bundles: Object.fromEntries(webhooks.map((one) => [one.service, bundle])),
+          };
+}
+
 /** What a stage needs of the one before. */
 function stageFaults(
     webhook: Webhook,
     live: LiveWebhookCertificates,
-    { stage, now }: WebhookPlan,
+    { stage, now, by }: WebhookPlan,
 ): readonly Fault[] {
     if (stage === "adopted" || stage === "publish") {
         return [];
@@ -146,7 +176,7 @@ function stageFaults(
             subject: "certificates.webhooks",
             value: stage,
             rule: `${namespace}/${service} serves a certificate that is not of this stack's CA${published ? "" : ", which API servers do not know yet"}; ${stage === "own" ? "to drop the old one now" : "to replace it now"} would make them refuse calls`,
-            next: `set certificates.webhooks to ${published ? "swap" : "publish"}, pulumi up, then go on`,
+            next: `${by === "cert-manager" ? "with the identity.source of before: " : ""}set certificates.webhooks to ${published ? "swap" : "publish"}, pulumi up, then go on`,
         },
     ];
 }

@@ -31,7 +31,11 @@ export function previewLines(
     const unchanged = plan.change === "none" && plan.identity.lines.length === 0;
     return [
         ...plan.lines,
-        ...certificateLines([...plan.certificates, ...plan.leavingCertificates]),
+        ...certificateLines([
+            ...plan.certificates,
+            ...plan.renewedCertificates,
+            ...plan.leavingCertificates,
+        ]),
         ...dataPlaneLines(dataPlane, targetOf(plan), waves, unchanged),
     ];
 }

@@ -30,6 +30,30 @@ export const pruneInput = z.strictObject({
 });
 
 export type PruneInput = z.infer<typeof pruneInput>;
+
+/** What the hand-over of the certificates (rollout/linkerd/handOver.ts) reads on stdin. */
+export const handOverInput = z.strictObject({
+    cluster,
+    /** Who issues from now on. */
+    to: z.enum(["stack", "cert-manager"]),
+    /** `organization/mesh-upgrade/prod`. */
+    stack: z.string(),
+});
+
+export type HandOverInput = z.infer<typeof handOverInput>;
+
+/** What the gate behind cert-manager's certificates reads on stdin. */
+export const issuedInput = z.strictObject({
+    cluster,
+    namespace: z.string(),
+    /** Certificates of the namespace, with the Secret of each and the PEM that it has to lead to. */
+    certificates: z.array(
+        z.strictObject({ name: z.string(), secretName: z.string(), trust: z.string() }),
+    ),
+});
+
+export type IssuedInput = z.infer<typeof issuedInput>;
+
 /** What the record of a new issuer (rollout/served.ts) reads on stdin. */
 export const servedInput = z.strictObject({ cluster });
 

@@ -22,7 +22,7 @@ export type RequiredProgram =
 export type OptionalProgram = "pulumi-language-nodejs" | "pulumi-resource-command";
 
 /** Programs that are got only for those who name them. */
-export type ExtraProgram = "prometheus" | "helm";
+export type ExtraProgram = "prometheus" | "helm" | "cert-manager";
 
 export interface Toolchain<Extra extends ExtraProgram = never> {
     readonly programs: Readonly<Record<RequiredProgram | Extra, Program>>;

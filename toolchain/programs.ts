@@ -13,6 +13,7 @@ const versions = {
     // Its Go module has the same version with another major: 3.13.5 is v0.313.5.
     prometheus: "3.13.5",
     helm: "3.19.0",
+    certManager: "1.21.2",
 };
 
 const pulumiRelease: Release = {
@@ -234,6 +235,20 @@ export const extraPrograms: readonly ProgramSpec[] = [
             version: versions.helm,
             variables: { "helm.sh/helm/v3/internal/version.version": `v${versions.helm}` },
             seconds: 120,
+        },
+    },
+    {
+        // The project publishes images only; what is built is a main of our own.
+        name: "cert-manager",
+        required: true,
+        version: versions.certManager,
+        probe: versionProbe(/^cert-manager v(\d\S*)\s*$/m, `~${versions.certManager}`),
+        build: {
+            module: "cert-manager",
+            package: ".",
+            version: versions.certManager,
+            variables: { "main.version": versions.certManager },
+            seconds: 200,
         },
     },
 ];

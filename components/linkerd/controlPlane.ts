@@ -2,13 +2,19 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { DEPENDS_ON } from "../../charts/postRender";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
-import { ANCHOR_SECRET, NEXT_ANCHOR_SECRET, type Identity } from "../../plan/identity";
+import {
+    ANCHOR_SECRET,
+    NEXT_ANCHOR_SECRET,
+    type Identity,
+    type IdentityByCertManager,
+} from "../../plan/identity";
 import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
 import type { Adoption } from "../../plan/adoption";
 import type { TakeOverInput } from "../../rollout/input";
 import { renderedBy } from "../adopted";
 import { TAKE_OVER } from "../crds";
 import { takeOver } from "./adopted";
+import { certificatesByCertManager, handOver, injected } from "./certManager";
 import { anchorSecret, issuerSecret, tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdControlPlaneArgs {
@@ -16,7 +22,10 @@ export interface LinkerdControlPlaneArgs {
     readonly chart: string;
     /** Values of the chart. All must be known in preview, or the chart shows no objects there. */
     readonly values: Readonly<Record<string, unknown>>;
-    readonly identity: Identity;
+    readonly identity: Identity | IdentityByCertManager;
+    readonly trustDomain: string;
+    /** `edge-24.7.5`. */
+    readonly version: string;
     readonly webhooks: WebhookCertificates;
     /** Whether what is there is taken over, whoever made it. */
     readonly adopt: boolean;
@@ -66,28 +75,58 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
             : [];
         const before = [namespace, ...takenOver];
         const keptInside = { ...kept, dependsOn: before };
-        const inside = { parent: this, dependsOn: before };
         // Others hold fields of these Secrets: the installer of an adopted one, the stack of before a destroy.
         const annotations = { ...renderedBy(args.adopt), ...TAKE_OVER };
-        const { anchor, nextAnchor } = args.identity;
+        const { identity, webhooks } = args;
+        const { anchor, nextAnchor } = identity;
+        const byCertManager = identity.issuer === undefined;
+        const handedOver = handOver(
+            {
+                cluster: args.cluster,
+                to: byCertManager ? "cert-manager" : "stack",
+                stack: args.stack,
+            },
+            { parent: this, dependsOn: before },
+        );
+        const own = { ...kept, dependsOn: handedOver };
         const secrets = [
-            issuerSecret(args.identity, annotations, keptInside),
+            ...(byCertManager
+                ? []
+                : [
+                      issuerSecret(identity, annotations, own),
+                      // They stay when the source changes: cert-manager goes on with them.
+                      ...webhookSecrets("linkerd", webhooks, annotations, own),
+                  ]),
             // What signed a webhook's certificate that is in use must not go, whatever the stage.
             tlsSecret(
                 {
                     namespace: "linkerd",
                     name: WEBHOOK_CA_SECRET,
-                    pair: args.webhooks.ca,
+                    pair: webhooks.ca,
                     annotations,
                 },
                 keptInside,
             ),
-            ...webhookSecrets("linkerd", args.webhooks, annotations, inside),
             ...(anchor ? [anchorSecret(ANCHOR_SECRET, anchor, annotations, keptInside)] : []),
             ...(nextAnchor
                 ? [anchorSecret(NEXT_ANCHOR_SECRET, nextAnchor, annotations, keptInside)]
                 : []),
         ];
+        const issued = byCertManager
+            ? [
+                  certificatesByCertManager(
+                      {
+                          ...args,
+                          namespace: "linkerd",
+                          trust: {
+                              issuer: identity.trustAnchors,
+                              webhooks: webhooks.ca.certificate,
+                          },
+                      },
+                      { parent: this, dependsOn: [handedOver, ...secrets] },
+                  ),
+              ]
+            : [];
         this.chart = new k8s.helm.v4.Chart(
             name,
             {
@@ -99,7 +138,11 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                     args: ["--import", "tsx", "charts/postRender.ts"],
                 },
             },
-            { parent: this, dependsOn: [...before, ...secrets], transforms: [adjust(args)] },
+            {
+                parent: this,
+                dependsOn: [...before, handedOver, ...secrets, ...issued],
+                transforms: [adjust(args)],
+            },
         );
         this.registerOutputs({});
     }
@@ -112,6 +155,7 @@ interface RenderedProps {
             readonly metadata?: { readonly annotations?: Record<string, string> };
         };
     };
+    readonly webhooks?: Parameters<typeof injected>[0];
 }
 
 /**
@@ -122,16 +166,26 @@ interface RenderedProps {
 function adjust({
     adopt,
     adoption,
-}: Pick<LinkerdControlPlaneArgs, "adopt" | "adoption">): pulumi.ResourceTransform {
+    identity,
+    webhooks,
+}: LinkerdControlPlaneArgs): pulumi.ResourceTransform {
     return ({ type, props, opts }) => {
         if (!type.startsWith("kubernetes:") || type.startsWith("kubernetes:helm")) {
             return undefined;
         }
-        const { metadata, spec } = props as RenderedProps;
+        const { metadata, spec, webhooks: called = [] } = props as RenderedProps;
         const { [DEPENDS_ON]: _order, ...others } = metadata?.annotations ?? {};
+        const isWebhook = type.endsWith("WebhookConfiguration");
+        const injection =
+            isWebhook && identity.issuer === undefined
+                ? injected(called, webhooks.bundles)
+                : undefined;
         const annotations = {
             ...others,
             ...renderedBy(adopt),
+            // cert-manager's injector may hold caBundle, from before or now.
+            ...(isWebhook ? TAKE_OVER : {}),
+            ...injection?.annotations,
             ...(type === "kubernetes:core/v1:Service" ? { "pulumi.com/skipAwait": "true" } : {}),
         };
         const checksum = adoption.checksums[metadata?.name ?? ""];
@@ -139,7 +193,15 @@ function adjust({
             type.endsWith(":Deployment") && checksum !== undefined
                 ? { spec: withChecksum(spec, checksum) }
                 : {};
-        return { props: { ...props, metadata: { ...metadata, annotations }, ...pinned }, opts };
+        return {
+            props: {
+                ...props,
+                metadata: { ...metadata, annotations },
+                ...pinned,
+                ...(injection ? { webhooks: injection.webhooks } : {}),
+            },
+            opts,
+        };
     };
 }
 

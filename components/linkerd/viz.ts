@@ -1,17 +1,23 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
-import type { WebhookCertificates } from "../../plan/webhooks";
+import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
 import type { TakeOverInput } from "../../rollout/input";
 import { TAKE_OVER } from "../crds";
 import { takeOverViz } from "./adopted";
-import { webhookSecrets } from "./secrets";
+import { certificatesByCertManager, injectIntoViz } from "./certManager";
+import { tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdVizArgs {
     /** Path of the chart linkerd-viz, relative to the project. */
     readonly chart: string;
     readonly values: Readonly<Record<string, unknown>>;
     readonly webhooks: WebhookCertificates;
+    /** Who makes the certificates of tap and its injector. */
+    readonly issuedBy: "stack" | "cert-manager";
+    readonly trustDomain: string;
+    /** `edge-24.7.5`. */
+    readonly version: string;
     /** Whether what is there is taken over, whoever made it. */
     readonly adopt: boolean;
     /** Whether the live Helm release goes on: with `adopt`, where there is one. */
@@ -52,10 +58,38 @@ export class LinkerdViz extends pulumi.ComponentResource {
             ? [takeOverViz({ cluster: args.cluster }, this, [namespace])]
             : [];
         const before = [namespace, ...takenOver];
-        const secrets = webhookSecrets("linkerd-viz", args.webhooks, KEEP, {
-            parent: this,
-            dependsOn: before,
-        });
+        const inside = { parent: this, dependsOn: before };
+        const byCertManager = args.issuedBy === "cert-manager";
+        const secrets = byCertManager
+            ? [
+                  // An Issuer signs with a Secret beside it.
+                  tlsSecret(
+                      {
+                          namespace: "linkerd-viz",
+                          name: WEBHOOK_CA_SECRET,
+                          pair: args.webhooks.ca,
+                          annotations: TAKE_OVER,
+                      },
+                      inside,
+                  ),
+              ]
+            : webhookSecrets("linkerd-viz", args.webhooks, KEEP, {
+                  ...inside,
+                  retainOnDelete: true,
+              });
+        const { certificate } = args.webhooks.ca;
+        const issued = byCertManager
+            ? [
+                  certificatesByCertManager(
+                      {
+                          ...args,
+                          namespace: "linkerd-viz",
+                          trust: { issuer: certificate, webhooks: certificate },
+                      },
+                      { parent: this, dependsOn: secrets },
+                  ),
+              ]
+            : [];
         this.release = new k8s.helm.v3.Release(
             name,
             {
@@ -67,10 +101,13 @@ export class LinkerdViz extends pulumi.ComponentResource {
             },
             {
                 parent: this,
-                dependsOn: [...before, ...secrets],
+                dependsOn: [...before, ...secrets, ...issued],
                 ...(args.importRelease ? { import: "linkerd-viz/linkerd-viz" } : {}),
             },
         );
+        if (byCertManager) {
+            injectIntoViz({ parent: this, dependsOn: this.release });
+        }
         this.registerOutputs({});
     }
 }

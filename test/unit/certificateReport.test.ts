@@ -317,6 +317,7 @@ describe("the report", () => {
                 },
             },
             webhooks: { leaves: {}, bundles: {} },
+            certManager: { wrote: [] },
         };
         const { declared, leaving } = certificateReport({ identity, webhooks }, live, moment);
         expect(declared.map(({ name, verdict }) => `${name}: ${verdict}`)).toEqual([

@@ -23,7 +23,7 @@ const CONTEXT = "kubectl config get-contexts -o name, then: pulumi config set co
 const UID =
     "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})";
 const IDENTITY =
-    "set identity.source to generated or adopted, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }";
+    "set identity.source to generated, adopted or cert-manager, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }";
 
 describe("a stack file with three lines is enough", () => {
     const config = {
@@ -185,7 +185,7 @@ describe("a mistake in the stack file", () => {
             },
             {
                 subject: "identity.source",
-                rule: "Invalid discriminator value. Expected 'generated' | 'adopted' | 'config'",
+                rule: "Invalid discriminator value. Expected 'generated' | 'adopted' | 'config' | 'cert-manager'",
                 next: IDENTITY,
             },
             {

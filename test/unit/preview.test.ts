@@ -13,6 +13,7 @@ const plan = (fields: Partial<LinkerdPlan> = {}) =>
         change: "upgrade",
         identity: { lines: [] },
         certificates: [],
+        renewedCertificates: [],
         leavingCertificates: [],
         ...fields,
     }) as LinkerdPlan;

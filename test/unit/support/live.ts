@@ -22,6 +22,7 @@ export const EMPTY: LiveLinkerd = {
     crds: [],
     identity: { installed: false },
     webhooks: { leaves: {}, bundles: {} },
+    certManager: { crds: [], available: [], certificates: [], wrote: [], owned: [] },
     vizRelease: undefined,
     vizObjects: false,
     installation: NOTHING,
