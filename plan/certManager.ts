@@ -1,16 +1,8 @@
-import {
-    certificateProblems,
-    keyPairProblem,
-    leadsTo,
-    mint,
-    readBundle,
-    without,
-} from "./certificates";
+import { certificateProblems, keyPairProblem, leadsTo, readBundle, without } from "./certificates";
 import type { Fault } from "./faults";
 import {
     ANCHOR_SECRET,
-    ANCHOR_YEARS,
-    anchorName,
+    mintAnchor,
     ISSUER_SECRET,
     issuerName,
     NEXT_ANCHOR_SECRET,
@@ -165,18 +157,7 @@ export async function planByCertManager(
         ];
     }
     const anchor =
-        live.anchor ??
-        (issuer === undefined
-            ? {
-                  name: undefined,
-                  ...(await mint({
-                      name: anchorName(trustDomain),
-                      authority: true,
-                      years: ANCHOR_YEARS,
-                      now,
-                  })),
-              }
-            : undefined);
+        live.anchor ?? (issuer === undefined ? await mintAnchor(trustDomain, now) : undefined);
     if (anchor === undefined) {
         return [
             {

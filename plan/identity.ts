@@ -125,11 +125,11 @@ export function issuerName(trustDomain: string): string {
 }
 
 /** DNS name of a trust anchor that the stack makes. */
-export function anchorName(trustDomain: string): string {
+function anchorName(trustDomain: string): string {
     return `root.linkerd.${trustDomain}`;
 }
 
-export const ANCHOR_YEARS = 10;
+const ANCHOR_YEARS = 10;
 // Only a rotation that is asked for replaces the issuer, so it has to outlive many upgrades.
 const ISSUER_YEARS = 5;
 
@@ -187,15 +187,7 @@ async function planFirst(
             },
         ];
     }
-    const anchor = live.anchor ?? {
-        name: undefined,
-        ...(await mint({
-            name: anchorName(trustDomain),
-            authority: true,
-            years: ANCHOR_YEARS,
-            now,
-        })),
-    };
+    const anchor = live.anchor ?? (await mintAnchor(trustDomain, now));
     const trustAnchors = trim(anchor.certificate);
     return {
         scheme: "kubernetes.io/tls",
@@ -206,6 +198,13 @@ async function planFirst(
         anchor,
         lines: [],
     };
+}
+
+/** The trust anchor of a first installation. */
+export async function mintAnchor(trustDomain: string, now: Date): Promise<NamedPair> {
+    const name = anchorName(trustDomain);
+    const pair = await mint({ name, authority: true, years: ANCHOR_YEARS, now });
+    return { name: undefined, ...pair };
 }
 
 function mintIssuer(by: KeyPair, trustDomain: string, now: Date): Promise<KeyPair> {

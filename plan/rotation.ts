@@ -2,7 +2,6 @@ import type { X509Certificate } from "node:crypto";
 import {
     issuedBy,
     leadsTo,
-    mint,
     readBundle,
     validityProblem,
     without,
@@ -10,7 +9,7 @@ import {
     type KeyPair,
 } from "./certificates";
 import type { Fault } from "./faults";
-import { ANCHOR_YEARS, anchorName, type LiveIssuer, type NamedPair } from "./identity";
+import { mintAnchor, type LiveIssuer, type NamedPair } from "./identity";
 
 /** A rotation as the stack file names it; nothing rotates that is not named. */
 export type Rotation =
@@ -168,14 +167,9 @@ async function rotateAnchor(
                 );
             }
             const nextAnchor = next ?? {
+                ...(await mintAnchor(trustDomain, now)),
                 name,
                 replaces: anchorsOfIssuer(live).map((one) => one.fingerprint256),
-                ...(await mint({
-                    name: anchorName(trustDomain),
-                    authority: true,
-                    years: ANCHOR_YEARS,
-                    now,
-                })),
             };
             const before = certificatesOf(others);
             return {
