@@ -137,7 +137,9 @@ function component({ metadata, spec }: k8s.V1Deployment): LiveComponent {
 }
 
 /** Helm keeps one Secret per revision; labels `version` and `status` say which. */
-async function newestRelease(secrets: readonly k8s.V1Secret[]): Promise<LiveRelease | undefined> {
+export async function newestRelease(
+    secrets: readonly k8s.V1Secret[],
+): Promise<LiveRelease | undefined> {
     const revision = (secret: k8s.V1Secret) => Number(secret.metadata?.labels?.["version"] ?? 0);
     const [newest] = [...secrets].sort((a, b) => revision(b) - revision(a));
     if (!newest) {

@@ -55,7 +55,7 @@ export interface LiveLinkerd {
     readonly webhooks: LiveWebhookCertificates;
     /** Helm's newest record of release linkerd-viz. */
     readonly vizRelease: { readonly revision: number; readonly status: string } | undefined;
-    /** Whether a viz that is no Helm release stands there (the linkerd CLI's). */
+    /** Whether Deployments of viz stand there, of a Helm release or of the linkerd CLI. */
     readonly vizObjects: boolean;
     /** How what is installed was configured. */
     readonly installation: LiveInstallation;

@@ -23,6 +23,7 @@ import {
     versionOfChart,
     type LinkerdVersion,
 } from "./versions";
+import { releaseFaults, releaseKeyFaults } from "./vizRelease";
 import { planWebhookCertificates, type WebhookCertificates } from "./webhooks";
 
 /** What this update makes of the installation. */
@@ -132,26 +133,6 @@ function bringsGatewayApi({
         : semver.lt(linkerdVersion.chartVersion, GATEWAY_API_OPTIONAL);
 }
 
-/** Faults of a viz release that an earlier run left half-way. */
-export function releaseFaults(live: LiveLinkerd): readonly Fault[] {
-    const release = live.vizRelease;
-    if (!release?.status.startsWith("pending-")) {
-        return [];
-    }
-    const repair =
-        release.revision > 1
-            ? `helm -n linkerd-viz rollback linkerd-viz ${release.revision - 1}`
-            : "helm -n linkerd-viz uninstall linkerd-viz";
-    return [
-        {
-            subject: "Helm release linkerd-viz/linkerd-viz",
-            value: release.status,
-            rule: `revision ${release.revision} was interrupted; Helm refuses another operation on it`,
-            next: `${repair} (or: kubectl -n linkerd-viz delete secret sh.helm.release.v1.linkerd-viz.v${release.revision}), then: pulumi up --refresh`,
-        },
-    ];
-}
-
 /** Faults of charts that do not run on this API server. */
 export function chartFaults(charts: readonly LocatedChart[], serverVersion: string): Fault[] {
     return charts
@@ -238,6 +219,7 @@ export async function planLinkerd(
         }),
         ...(isFaults(adoption) ? adoption : []),
         ...(config.viz.enabled ? releaseFaults(live) : []),
+        ...(config.viz.enabled && config.adopt ? releaseKeyFaults(live.installation.release) : []),
         ...(isFaults(identity) ? identity : []),
         ...(isFaults(webhooks) ? webhooks : []),
     ];

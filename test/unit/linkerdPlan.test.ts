@@ -4,13 +4,7 @@ import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { mint, type KeyPair } from "../../plan/certificates";
 import type { Fault } from "../../plan/faults";
-import {
-    chartFaults,
-    crdVersion,
-    planLinkerd,
-    releaseFaults,
-    type LinkerdPlan,
-} from "../../plan/linkerd";
+import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../../plan/linkerd";
 import { versionOfChart } from "../../plan/versions";
 import { controlPlaneValues } from "../../plan/values";
 import { webhookName, WEBHOOKS } from "../../plan/webhooks";
@@ -56,34 +50,6 @@ describe("CRDs never move back, which the API server would refuse half-way", () 
         const crds = live.map((version) => crdOf(version));
         expect(crdVersion(versionOf("2024.5.3"), liveOf({ crds })).chartVersion).toBe(expected);
     });
-});
-
-describe("a viz release that was left half-way", () => {
-    it.each([undefined, "deployed", "failed", "superseded", "uninstalled"])(
-        "is no fault as %s",
-        (status) => {
-            const vizRelease = status === undefined ? undefined : { revision: 2, status };
-            expect(releaseFaults(liveOf({ vizRelease }))).toEqual([]);
-        },
-    );
-
-    it.each([
-        [1, "pending-install", "helm -n linkerd-viz uninstall linkerd-viz"],
-        [3, "pending-upgrade", "helm -n linkerd-viz rollback linkerd-viz 2"],
-        [4, "pending-rollback", "helm -n linkerd-viz rollback linkerd-viz 3"],
-    ])(
-        "at revision %i as %s is refused with the command that repairs it",
-        (revision, status, run) => {
-            expect(releaseFaults(liveOf({ vizRelease: { revision, status } }))).toEqual([
-                {
-                    subject: "Helm release linkerd-viz/linkerd-viz",
-                    value: status,
-                    rule: `revision ${revision} was interrupted; Helm refuses another operation on it`,
-                    next: `${run} (or: kubectl -n linkerd-viz delete secret sh.helm.release.v1.linkerd-viz.v${revision}), then: pulumi up --refresh`,
-                },
-            ]);
-        },
-    );
 });
 
 describe("charts and the version of the API server", () => {
