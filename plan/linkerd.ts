@@ -12,6 +12,7 @@ import { proxyTarget, type Target } from "./dataPlane";
 import { spanMilliseconds } from "./durations";
 import { planIdentity, type Identity, type LiveIssuer } from "./identity";
 import { plannedEnd } from "./plannedEnd";
+import { podSecurityLabel } from "./podSecurity";
 import type { Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
@@ -47,6 +48,10 @@ export interface LinkerdPlan {
     readonly trustRoot: string;
     /** Since when the declared issuer is served; undefined: it never changed. Infinity: it comes with this update. */
     readonly issuerSince: number | undefined;
+    /** Labels of the mesh's namespaces with their Pod Security level. */
+    readonly podSecurity: Readonly<
+        Record<"linkerd" | "linkerd-viz", Readonly<Record<string, string>>>
+    >;
     /** Lines for the preview. */
     readonly lines: readonly string[];
 }
@@ -243,6 +248,10 @@ export async function planLinkerd(
         leavingCertificates: leaving,
         trustRoot: trustRootHash(identity.trustAnchors),
         issuerSince: issuerSince(identity, live.identity.issuer),
+        podSecurity: {
+            linkerd: podSecurityLabel("linkerd", live.namespaces, values),
+            "linkerd-viz": podSecurityLabel("linkerd-viz", live.namespaces, values),
+        },
         lines: [
             `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
             ...(compareVersions(crds, version) > 0
