@@ -26,6 +26,14 @@ export interface LiveRelease {
     readonly config: ChartValues;
 }
 
+/** What Helm keeps of a release of Linkerd's own charts, which the stack does not go on with. */
+export interface HelmRecords {
+    /** Release. */
+    readonly name: string;
+    /** Names of its Secrets in namespace linkerd. */
+    readonly secrets: readonly string[];
+}
+
 /** A Deployment of the mesh, as far as its settings show in it. */
 export interface LiveComponent {
     readonly name: string;
@@ -55,13 +63,15 @@ export interface LiveInstallation {
     /** failurePolicy of viz's webhook. */
     readonly tapInjectorPolicy: string | undefined;
     readonly release: LiveRelease | undefined;
+    /** Of CRDs and control plane. */
+    readonly records: readonly HelmRecords[];
 }
 
 export async function observeInstallation(connection: Connection): Promise<LiveInstallation> {
     const { core, apps, kubeconfig } = connection;
     const batch = kubeconfig.makeApiClient(k8s.BatchV1Api);
     const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
-    const [config, live, overrides, taken, heartbeat, own, viz, releases, tapInjector] =
+    const [config, live, overrides, taken, heartbeat, own, viz, releases, records, tapInjector] =
         await Promise.all([
             readLinkerdConfig(core),
             found(core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" })),
@@ -82,6 +92,7 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
                 namespace: "linkerd-viz",
                 labelSelector: "owner=helm,name=linkerd-viz",
             }),
+            core.listNamespacedSecret({ namespace: "linkerd", labelSelector: "owner=helm" }),
             found(
                 admission.readMutatingWebhookConfiguration({
                     name: "linkerd-tap-injector-webhook-config",
@@ -108,6 +119,7 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
         viz: viz.items.map(component),
         tapInjectorPolicy: tapInjector?.webhooks?.[0]?.failurePolicy,
         release: await newestRelease(releases.items),
+        records: await recordsOf(records.items),
     };
 }
 
@@ -154,9 +166,24 @@ export async function newestRelease(
     };
 }
 
+/** Charts of CRDs and control plane; linkerd2 was both before 2.12. */
+const OWN_CHARTS = ["linkerd-crds", "linkerd-control-plane", "linkerd2"];
+
+/** Records of releases of these charts, whatever the releases are called. */
+export async function recordsOf(secrets: readonly k8s.V1Secret[]): Promise<HelmRecords[]> {
+    const releaseOf = ({ metadata }: k8s.V1Secret) => metadata?.labels?.["name"] ?? "";
+    const all = [...new Set(secrets.map(releaseOf))].map(async (name) => {
+        const records = secrets.filter((one) => releaseOf(one) === name);
+        const { chart } = await helmRecord(records[0]?.data?.["release"] ?? "");
+        const names = records.map(({ metadata }) => metadata?.name ?? "").sort();
+        return OWN_CHARTS.includes(chart?.metadata?.name ?? "") ? [{ name, secrets: names }] : [];
+    });
+    return (await Promise.all(all)).flat();
+}
+
 interface HelmRecord {
     readonly config?: unknown;
-    readonly chart?: { readonly metadata?: { readonly version?: string } };
+    readonly chart?: { readonly metadata?: { readonly name?: string; readonly version?: string } };
 }
 
 const unzip = promisify(gunzip);

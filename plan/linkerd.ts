@@ -1,6 +1,7 @@
 import * as semver from "semver";
 import type { LinkerdStackConfig } from "../config";
 import { imageTag } from "./images";
+import type { HelmRecords } from "../cluster/adoption";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
 import { planAdoption, type Adoption, type Defaults } from "./adoption";
@@ -260,9 +261,15 @@ export async function planLinkerd(
                   ]
                 : []),
             ...adoption.lines,
+            ...live.installation.records.map(recordLine),
             ...identity.lines,
         ],
     };
+}
+
+/** Helm believes in them: its next upgrade, rollback or uninstall would be of what is the stack's by then. */
+function recordLine({ name, secrets }: HelmRecords): string {
+    return `Helm's records of release linkerd/${name} are no longer true after a take-over (${secrets.join(", ")}): do not use helm on it; after pulumi up: kubectl -n linkerd delete secret -l owner=helm,name=${name}`;
 }
 
 function issuerSince(identity: Identity, live: LiveIssuer | undefined): number | undefined {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LocatedChart } from "../../charts/source";
+import { recordsOf } from "../../cluster/adoption";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { mint, type KeyPair } from "../../plan/certificates";
@@ -8,6 +9,7 @@ import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../../pl
 import { versionOfChart } from "../../plan/versions";
 import { controlPlaneValues } from "../../plan/values";
 import { webhookName, WEBHOOKS } from "../../plan/webhooks";
+import { helmRecord } from "./support/helmRecord";
 import { EMPTY, NOTHING } from "./support/live";
 
 const now = new Date("2026-11-21T00:00:00Z");
@@ -155,6 +157,24 @@ describe("the plan", () => {
             "Helm release linkerd-viz/linkerd-viz",
             "Secret linkerd/linkerd-identity-issuer",
             "Secret linkerd/linkerd-webhook-ca",
+        ]);
+    });
+
+    it("names what Helm still believes of the control plane, which would undo the stack's work", async () => {
+        const records = await recordsOf([
+            helmRecord("linkerd-crds", 1),
+            helmRecord("my-mesh", 4, { chart: "linkerd-control-plane" }),
+            helmRecord("my-mesh", 3, { chart: "linkerd-control-plane" }),
+            helmRecord("linkerd-smi", 1),
+            { metadata: { name: "no record", labels: { owner: "helm", name: "x" } } },
+        ]);
+        const live = at("edge-24.5.3", { installation: { ...NOTHING, records } });
+        const plan = await planLinkerd(configOf("edge-24.5.3"), live, { stack: STACK, now });
+        const line = (release: string, secrets: string) =>
+            `Helm's records of release linkerd/${release} are no longer true after a take-over (${secrets}): do not use helm on it; after pulumi up: kubectl -n linkerd delete secret -l owner=helm,name=${release}`;
+        expect((plan as LinkerdPlan).lines.slice(1)).toEqual([
+            line("linkerd-crds", "sh.helm.release.v1.linkerd-crds.v1"),
+            line("my-mesh", "sh.helm.release.v1.my-mesh.v3, sh.helm.release.v1.my-mesh.v4"),
         ]);
     });
 

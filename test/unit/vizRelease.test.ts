@@ -1,5 +1,3 @@
-import type { V1Secret } from "@kubernetes/client-node";
-import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { newestRelease } from "../../cluster/adoption";
 import { parseConfig, type ChartValues, type LinkerdStackConfig } from "../../config";
@@ -7,6 +5,7 @@ import { mint } from "../../plan/certificates";
 import type { Fault } from "../../plan/faults";
 import { planLinkerd } from "../../plan/linkerd";
 import { releaseFaults, releaseKeyFaults } from "../../plan/vizRelease";
+import { helmRecord } from "./support/helmRecord";
 import { EMPTY, NOTHING } from "./support/live";
 
 describe("a viz release that was left half-way", () => {
@@ -69,15 +68,8 @@ describe("a viz release whose values hold private keys would bring them into the
         ({ key } = await mint({ name: "tap.linkerd-viz.svc", authority: false, years: 1, now }));
     });
 
-    /** As Helm keeps a revision: JSON, zipped, in base64, and once more in base64. */
-    function record(version: number, config: ChartValues): V1Secret {
-        const text = JSON.stringify({ config, chart: { metadata: { version: "2024.5.3" } } });
-        const release = gzipSync(text).toString("base64");
-        return {
-            metadata: { labels: { owner: "helm", version: `${version}`, status: "deployed" } },
-            data: { release: Buffer.from(release).toString("base64") },
-        };
-    }
+    const record = (revision: number, config: ChartValues) =>
+        helmRecord("linkerd-viz", revision, { config });
     const keys = () => ({
         tap: { caBundle: "ca", crtPEM: "crt", keyPEM: key },
         tapInjector: { keyPEM: key },
