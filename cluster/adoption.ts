@@ -5,7 +5,6 @@ import { parse } from "yaml";
 import type { ChartValues } from "../config";
 import { NO_SETTINGS, SECTIONS, withoutDerived, type Settings } from "../plan/settings";
 import { isMap } from "../plan/values";
-import { ADOPTED_MANAGER } from "./adopt";
 import { found, type Connection } from "./connection";
 import { readLinkerdConfig } from "./linkerdConfig";
 
@@ -71,10 +70,9 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
     const { core, apps, kubeconfig } = connection;
     const batch = kubeconfig.makeApiClient(k8s.BatchV1Api);
     const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
-    const [config, live, overrides, taken, heartbeat, own, viz, releases, records, tapInjector] =
+    const [config, overrides, taken, heartbeat, own, viz, releases, records, tapInjector] =
         await Promise.all([
             readLinkerdConfig(core),
-            found(core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" })),
             found(core.readNamespacedSecret({ namespace: "linkerd", name: OVERRIDES })),
             found(
                 core.readNamespacedConfigMap({ namespace: "linkerd", name: SETTINGS_CONFIG_MAP }),
@@ -102,9 +100,7 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
     const text = overrides?.data?.[OVERRIDES];
     return {
         taken: taken && settingsOfConfigMap(taken),
-        foreign:
-            live !== undefined &&
-            !live.metadata?.managedFields?.some(({ manager }) => manager === ADOPTED_MANAGER),
+        foreign: config?.foreign === true,
         values: mapOf(config?.values),
         overrides:
             text === undefined

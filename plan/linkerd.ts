@@ -1,6 +1,5 @@
 import * as semver from "semver";
 import type { LinkerdStackConfig } from "../config";
-import { imageTag } from "./images";
 import type { HelmRecords } from "../cluster/adoption";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
@@ -11,6 +10,7 @@ import { trustRootHash } from "./certificates";
 import type { DataPlane } from "../cluster/dataPlane";
 import { proxyTarget, type Target } from "./dataPlane";
 import { spanMilliseconds } from "./durations";
+import { proxyTagOf, takesOverAsItRuns } from "./given";
 import { planIdentity, type Identity, type LiveIssuer } from "./identity";
 import { plannedEnd } from "./plannedEnd";
 import { podSecurityLabel } from "./podSecurity";
@@ -49,6 +49,8 @@ export interface LinkerdPlan {
     readonly trustRoot: string;
     /** Since when the declared issuer is served; undefined: it never changed. Infinity: it comes with this update. */
     readonly issuerSince: number | undefined;
+    /** Whether it takes over what runs, and the data plane stays as it is. */
+    readonly takesOver: boolean;
     /** Labels of the mesh's namespaces with their Pod Security level. */
     readonly podSecurity: Readonly<
         Record<"linkerd" | "linkerd-viz", Readonly<Record<string, string>>>
@@ -236,18 +238,30 @@ export async function planLinkerd(
     const version = config.linkerdVersion;
     const crds = crdVersion(version, live);
     const change = changeOf(version, live);
+    const given = {
+        proxy: proxyTagOf(values, version.tag),
+        trustRoot: trustRootHash(identity.trustAnchors),
+    };
     return {
         version,
         crds,
         change,
-        proxy: proxyTagOf(values, version.tag),
+        ...given,
         identity,
         webhooks,
         adoption,
         values: all,
         certificates: declared,
         leavingCertificates: leaving,
-        trustRoot: trustRootHash(identity.trustAnchors),
+        takesOver: takesOverAsItRuns(
+            { ...given, version: version.tag, issuedAt: identity.issuedAt },
+            {
+                foreign: live.installation.foreign,
+                version: live.linkerdVersion,
+                values: live.installation.values,
+                trustRoots: live.identity.issuer?.trustAnchors,
+            },
+        ),
         issuerSince: issuerSince(identity, live.identity.issuer),
         podSecurity: {
             linkerd: podSecurityLabel("linkerd", live.namespaces, values),
@@ -277,12 +291,6 @@ function issuerSince(identity: Identity, live: LiveIssuer | undefined): number |
         return undefined;
     }
     return identity.issuedAt === live?.issuedAt ? (live.servedSince ?? Infinity) : Infinity;
-}
-
-/** Image tag of the proxy that the control plane with these values gives new pods. */
-export function proxyTagOf(values: unknown, version: string): string {
-    // A digest may follow the tag; pods are compared by tag.
-    return imageTag(`:${stringAt(values, "proxy.image.version") ?? version}`) ?? version;
 }
 
 function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPlan["change"] {
