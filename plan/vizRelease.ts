@@ -5,6 +5,13 @@ import type { Fault } from "./faults";
 import { settingsOf } from "./settings";
 import { webhookSecret, WEBHOOKS } from "./webhooks";
 
+/** Where the caBundle of a webhook of viz is served, by Service. */
+const SERVED_BUNDLES: Readonly<Record<string, string>> = {
+    tap: "apiservice v1alpha1.tap.linkerd.io -o jsonpath='{.spec.caBundle}'",
+    "tap-injector":
+        "mutatingwebhookconfiguration linkerd-tap-injector-webhook-config -o jsonpath='{.webhooks[0].clientConfig.caBundle}'",
+};
+
 const SUBJECT = "Helm release linkerd-viz/linkerd-viz";
 
 /** Faults of a viz release that an earlier run left half-way. */
@@ -51,8 +58,14 @@ export function releaseKeyFaults(release: LiveRelease | undefined): readonly Fau
         ...webhooks.map(({ value }) => `${value}.externalSecret=true`),
         ...keys.map((key) => `${key}=`),
     ];
+    // The chart makes up a caBundle where it has none, and with a Secret of its own it takes none.
+    const bundles = webhooks.map(
+        ({ service }) => `kubectl get ${SERVED_BUNDLES[service]} | base64 -d > ${service}-ca.crt`,
+    );
+    const files = webhooks.map(({ service, value }) => `${value}.caBundle=${service}-ca.crt`);
+    const from = files.length > 0 ? ` --set-file ${files.join(",")}` : "";
     const keep = `kubectl -n linkerd-viz annotate secret ${secrets.join(" ")} helm.sh/resource-policy=keep --overwrite`;
-    const upgrade = `helm -n linkerd-viz upgrade linkerd-viz CHART --reuse-values --set ${settings.join(",")} (CHART: linkerd-viz ${release.chartVersion}, which runs)`;
+    const upgrade = `helm -n linkerd-viz upgrade linkerd-viz CHART --reuse-values --set ${settings.join(",")}${from} (CHART: linkerd-viz ${release.chartVersion}, which runs)`;
     return [
         {
             subject: SUBJECT,
@@ -60,7 +73,7 @@ export function releaseKeyFaults(release: LiveRelease | undefined): readonly Fau
             rule: "holds private keys in its values, which would come into the state in plaintext when the release is taken over",
             next: [
                 ...(secrets.length > 0
-                    ? [`move them out of the values, into Secrets that stay: ${keep}`]
+                    ? [`move them out of the values, into Secrets that stay: ${keep}`, ...bundles]
                     : []),
                 upgrade,
                 "pulumi preview",

@@ -84,7 +84,9 @@ describe("a viz release whose values hold private keys would bring them into the
                 value: "tap.keyPEM, tapInjector.keyPEM",
                 next: [
                     "move them out of the values, into Secrets that stay: kubectl -n linkerd-viz annotate secret tap-k8s-tls tap-injector-k8s-tls helm.sh/resource-policy=keep --overwrite",
-                    "helm -n linkerd-viz upgrade linkerd-viz CHART --reuse-values --set tap.externalSecret=true,tapInjector.externalSecret=true,tap.keyPEM=,tapInjector.keyPEM= (CHART: linkerd-viz 2024.5.3, which runs)",
+                    "kubectl get apiservice v1alpha1.tap.linkerd.io -o jsonpath='{.spec.caBundle}' | base64 -d > tap-ca.crt",
+                    "kubectl get mutatingwebhookconfiguration linkerd-tap-injector-webhook-config -o jsonpath='{.webhooks[0].clientConfig.caBundle}' | base64 -d > tap-injector-ca.crt",
+                    "helm -n linkerd-viz upgrade linkerd-viz CHART --reuse-values --set tap.externalSecret=true,tapInjector.externalSecret=true,tap.keyPEM=,tapInjector.keyPEM= --set-file tap.caBundle=tap-ca.crt,tapInjector.caBundle=tap-injector-ca.crt (CHART: linkerd-viz 2024.5.3, which runs)",
                     "pulumi preview",
                 ].join("; then: "),
             },
