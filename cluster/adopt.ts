@@ -5,15 +5,29 @@ import type { Connection } from "./connection";
 /** Field manager of what the stack took over from somebody else. */
 export const ADOPTED_MANAGER = "mesh-upgrade-adopted";
 
-/** Who installs with an update instead of an apply; everybody else who updates goes on doing so, and keeps its fields. */
-const INSTALLERS = [
+/** Who installs a mesh, by update or by apply; everybody else goes on setting what it set, and keeps its fields. */
+const INSTALLERS = new Set([
     "kubectl",
     "kubectl-client-side-apply",
     "kubectl-create",
+    "linkerd",
     "istioctl",
+    "istio-operator", // istioctl's server-side apply
     "Helm",
     "helm",
-];
+    // Installers that run in the cluster; one that still does would fight with the stack over every field.
+    "helm-controller",
+    "kustomize-controller",
+    "argocd-controller",
+]);
+
+/** Stacks of Pulumi and of Terraform: the name goes on with a number or a version. */
+const PROVIDERS = /^(pulumi-kubernetes|pulumi-resource-kubernetes|terraform-provider-helm)/;
+
+/** Whether a field manager is an installer's, whose fields the stack takes over. */
+export function isInstaller(manager = ""): boolean {
+    return INSTALLERS.has(manager) || PROVIDERS.test(manager);
+}
 
 type Fields = { readonly [key: string]: Fields };
 
@@ -65,7 +79,7 @@ export function handedOver(
     const isOurs = (one: V1ManagedFieldsEntry) =>
         one.apiVersion === apiVersion &&
         one.subresource === undefined &&
-        (one.operation === "Apply" || INSTALLERS.includes(one.manager ?? ""));
+        (one.manager === ADOPTED_MANAGER || isInstaller(one.manager));
     const given = entries.filter(isOurs);
     if (given.every(({ manager }) => manager === ADOPTED_MANAGER)) {
         return undefined;

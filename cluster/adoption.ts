@@ -5,7 +5,6 @@ import { parse } from "yaml";
 import type { ChartValues } from "../config";
 import { NO_SETTINGS, SECTIONS, withoutDerived, type Settings } from "../plan/settings";
 import { isMap } from "../plan/values";
-import { ADOPTED_MANAGER } from "./adopt";
 import { found, type Connection } from "./connection";
 import { readLinkerdConfig } from "./linkerdConfig";
 
@@ -24,6 +23,14 @@ export interface LiveRelease {
     readonly chartVersion: string;
     /** Values that the user gave, as Helm keeps them. May hold keys: never hand them on as they are. */
     readonly config: ChartValues;
+}
+
+/** What Helm keeps of a release of Linkerd's own charts, which the stack does not go on with. */
+export interface HelmRecords {
+    /** Release. */
+    readonly name: string;
+    /** Names of its Secrets in namespace linkerd. */
+    readonly secrets: readonly string[];
 }
 
 /** A Deployment of the mesh, as far as its settings show in it. */
@@ -55,16 +62,17 @@ export interface LiveInstallation {
     /** failurePolicy of viz's webhook. */
     readonly tapInjectorPolicy: string | undefined;
     readonly release: LiveRelease | undefined;
+    /** Of CRDs and control plane. */
+    readonly records: readonly HelmRecords[];
 }
 
 export async function observeInstallation(connection: Connection): Promise<LiveInstallation> {
     const { core, apps, kubeconfig } = connection;
     const batch = kubeconfig.makeApiClient(k8s.BatchV1Api);
     const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
-    const [config, live, overrides, taken, heartbeat, own, viz, releases, tapInjector] =
+    const [config, overrides, taken, heartbeat, own, viz, releases, records, tapInjector] =
         await Promise.all([
             readLinkerdConfig(core),
-            found(core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-config" })),
             found(core.readNamespacedSecret({ namespace: "linkerd", name: OVERRIDES })),
             found(
                 core.readNamespacedConfigMap({ namespace: "linkerd", name: SETTINGS_CONFIG_MAP }),
@@ -82,6 +90,7 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
                 namespace: "linkerd-viz",
                 labelSelector: "owner=helm,name=linkerd-viz",
             }),
+            core.listNamespacedSecret({ namespace: "linkerd", labelSelector: "owner=helm" }),
             found(
                 admission.readMutatingWebhookConfiguration({
                     name: "linkerd-tap-injector-webhook-config",
@@ -91,9 +100,7 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
     const text = overrides?.data?.[OVERRIDES];
     return {
         taken: taken && settingsOfConfigMap(taken),
-        foreign:
-            live !== undefined &&
-            !live.metadata?.managedFields?.some(({ manager }) => manager === ADOPTED_MANAGER),
+        foreign: config?.foreign === true,
         values: mapOf(config?.values),
         overrides:
             text === undefined
@@ -108,6 +115,7 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
         viz: viz.items.map(component),
         tapInjectorPolicy: tapInjector?.webhooks?.[0]?.failurePolicy,
         release: await newestRelease(releases.items),
+        records: await recordsOf(records.items),
     };
 }
 
@@ -137,7 +145,9 @@ function component({ metadata, spec }: k8s.V1Deployment): LiveComponent {
 }
 
 /** Helm keeps one Secret per revision; labels `version` and `status` say which. */
-async function newestRelease(secrets: readonly k8s.V1Secret[]): Promise<LiveRelease | undefined> {
+export async function newestRelease(
+    secrets: readonly k8s.V1Secret[],
+): Promise<LiveRelease | undefined> {
     const revision = (secret: k8s.V1Secret) => Number(secret.metadata?.labels?.["version"] ?? 0);
     const [newest] = [...secrets].sort((a, b) => revision(b) - revision(a));
     if (!newest) {
@@ -152,9 +162,24 @@ async function newestRelease(secrets: readonly k8s.V1Secret[]): Promise<LiveRele
     };
 }
 
+/** Charts of CRDs and control plane; linkerd2 was both before 2.12. */
+const OWN_CHARTS = ["linkerd-crds", "linkerd-control-plane", "linkerd2"];
+
+/** Records of releases of these charts, whatever the releases are called. */
+export async function recordsOf(secrets: readonly k8s.V1Secret[]): Promise<HelmRecords[]> {
+    const releaseOf = ({ metadata }: k8s.V1Secret) => metadata?.labels?.["name"] ?? "";
+    const all = [...new Set(secrets.map(releaseOf))].map(async (name) => {
+        const records = secrets.filter((one) => releaseOf(one) === name);
+        const { chart } = await helmRecord(records[0]?.data?.["release"] ?? "");
+        const names = records.map(({ metadata }) => metadata?.name ?? "").sort();
+        return OWN_CHARTS.includes(chart?.metadata?.name ?? "") ? [{ name, secrets: names }] : [];
+    });
+    return (await Promise.all(all)).flat();
+}
+
 interface HelmRecord {
     readonly config?: unknown;
-    readonly chart?: { readonly metadata?: { readonly version?: string } };
+    readonly chart?: { readonly metadata?: { readonly name?: string; readonly version?: string } };
 }
 
 const unzip = promisify(gunzip);

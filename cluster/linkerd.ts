@@ -13,6 +13,7 @@ import {
     type LiveIssuer,
     type NamedPair,
 } from "../plan/identity";
+import { POD_SECURITY } from "../plan/podSecurity";
 import { at } from "../plan/values";
 import {
     WEBHOOK_CA_SECRET,
@@ -35,6 +36,8 @@ export interface LiveNamespace {
     readonly name: string;
     /** Stack that owns what is installed in it; undefined: none. */
     readonly stack: string | undefined;
+    /** Pod Security level that is enforced in it; absent: the cluster's default. */
+    readonly podSecurity?: string;
 }
 
 export interface LiveCrd {
@@ -59,7 +62,7 @@ export interface LiveLinkerd {
     readonly certManager: LiveCertManager;
     /** Helm's newest record of release linkerd-viz. */
     readonly vizRelease: { readonly revision: number; readonly status: string } | undefined;
-    /** Whether a viz that is no Helm release stands there (the linkerd CLI's). */
+    /** Whether Deployments of viz stand there, of a Helm release or of the linkerd CLI. */
     readonly vizObjects: boolean;
     /** How what is installed was configured. */
     readonly installation: LiveInstallation;
@@ -124,12 +127,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     const nextPair = namedPair(nextAnchor);
     const caPair = keyPair(ca);
     return {
-        namespaces: [linkerd, viz]
-            .filter((one) => one !== undefined)
-            .map((one) => ({
-                name: one.metadata?.name ?? "",
-                stack: one.metadata?.annotations?.[STACK_ANNOTATION],
-            })),
+        namespaces: [linkerd, viz].filter((one) => one !== undefined).map(liveNamespace),
         linkerdVersion: config?.version,
         installed: config !== undefined,
         crds: crds
@@ -155,6 +153,15 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         vizObjects: installation.viz.length > 0,
         installation,
         serverVersion: code.gitVersion,
+    };
+}
+
+function liveNamespace({ metadata }: k8s.V1Namespace): LiveNamespace {
+    const podSecurity = metadata?.labels?.[POD_SECURITY];
+    return {
+        name: metadata?.name ?? "",
+        stack: metadata?.annotations?.[STACK_ANNOTATION],
+        ...(podSecurity === undefined ? {} : { podSecurity }),
     };
 }
 

@@ -1,6 +1,7 @@
-import type { CoreV1Api } from "@kubernetes/client-node";
+import type { CoreV1Api, V1ConfigMap } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { ISSUED_AT, ISSUER_SECRET, servedSince } from "../plan/identity";
+import { ADOPTED_MANAGER } from "./adopt";
 import { found } from "./connection";
 
 /** ConfigMap linkerd-config: what the control plane was installed with. */
@@ -9,6 +10,8 @@ export interface LinkerdConfig {
     readonly values: unknown;
     /** `edge-24.7.5`. */
     readonly version: string | undefined;
+    /** Whether it is of somebody else's making. */
+    readonly foreign: boolean;
 }
 
 /** Undefined where there is no control plane. */
@@ -18,7 +21,12 @@ export async function readLinkerdConfig(core: CoreV1Api): Promise<LinkerdConfig 
     );
     const values: unknown = parse(config?.data?.["values"] ?? "");
     const version = (values as { linkerdVersion?: string } | null)?.linkerdVersion;
-    return config && { values, version };
+    return config && { values, version, foreign: isForeign(config) };
+}
+
+/** Whether no stack has declared linkerd-config so far. */
+export function isForeign({ metadata }: V1ConfigMap): boolean {
+    return !metadata?.managedFields?.some(({ manager }) => manager === ADOPTED_MANAGER);
 }
 
 /** ConfigMap linkerd-identity-trust-roots, which the injector gives to new proxies; undefined where there is none. */

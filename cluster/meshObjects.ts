@@ -38,6 +38,8 @@ export const CHART_KINDS: readonly MeshKind[] = [
         ValidatingWebhookConfiguration: "validatingwebhookconfigurations",
     }),
     ...kindsOf("apiregistration.k8s.io/v1", { APIService: "apiservices" }),
+    // Of the Prometheus Operator, where the values ask for it.
+    ...kindsOf("monitoring.coreos.com/v1", { PodMonitor: "podmonitors" }),
 ];
 
 /** Linkerd's own kinds, in a version that every release since 2.12 serves. */

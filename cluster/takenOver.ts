@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { isMap } from "../plan/values";
-import { ADOPTED_MANAGER } from "./adopt";
+import { ADOPTED_MANAGER, isInstaller } from "./adopt";
 import type { Connection } from "./connection";
 import { nameOfObject } from "./meshObjects";
 import { RawApi, RawApiError, type ObjectReference, type RawObject } from "./rawApi";
@@ -22,8 +22,10 @@ export interface TakenOver {
 
 type Fields = { readonly [key: string]: Fields };
 
-interface Managed {
+/** An entry of managedFields. */
+export interface Managed {
     readonly manager?: string;
+    readonly operation?: string;
     readonly subresource?: string;
     readonly fieldsV1?: Fields;
 }
@@ -70,17 +72,32 @@ async function takenOver(api: RawApi, object: ObjectReference): Promise<TakenOve
         return undefined;
     }
     const applied = await api.dryRunApply(object);
-    // What kubectl was told, where it says so: managedFields hold the server's defaults as well, which come back.
     const told = (live["metadata"] as Managing).annotations?.[LAST_APPLIED];
-    const dropped = told
-        ? absent(JSON.parse(told), object)
-        : makers.flatMap(({ fieldsV1 = {} }) => undeclared(fieldsV1, object));
     return {
         name: nameOfObject(object),
         managers,
         changed: shown(differences(comparable(live), comparable(applied))),
-        dropped: shown(dropped),
+        dropped: shown(droppedFields(makers, told, object)),
     };
+}
+
+/**
+ * What installers set and the declared object lacks. Others keep what is theirs: what collides is a difference.
+ * @param told what kubectl was told, as JSON: what managedFields say of an update holds the server's defaults as well,
+ * which come back
+ */
+export function droppedFields(
+    makers: readonly Managed[],
+    told: string | undefined,
+    declared: unknown,
+): string[] {
+    return makers
+        .filter(({ manager }) => isInstaller(manager))
+        .flatMap(({ operation, fieldsV1 = {} }) =>
+            told !== undefined && operation === "Update"
+                ? absent(JSON.parse(told), declared)
+                : undeclared(fieldsV1, declared),
+        );
 }
 
 function isOurs(manager: string): boolean {

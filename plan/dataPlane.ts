@@ -96,8 +96,20 @@ export interface DataPlanePlan {
 /** What else decides about a workload: the canaries, and the budgets that are to be respected. */
 export type Surroundings = Pick<DataPlane, "canaries" | "budgets">;
 
-/** Which workloads run a proxy other than `target` has for them, and what can be done about each. */
-export function planDataPlane(dataPlane: DataPlane, target: Target, scope?: Scope): DataPlanePlan {
+/** Why the update that takes a mesh over as it runs leaves stale workloads alone. */
+export const STALE_BEFORE =
+    "stale before the take-over, which restarts nothing; it restarts with the next change of the version, or by: npm run rollout -- --help";
+
+/**
+ * Which workloads run a proxy other than `target` has for them, and what can be done about each.
+ * @param hold why nothing is done about any of them; undefined: something is
+ */
+export function planDataPlane(
+    dataPlane: DataPlane,
+    target: Target,
+    scope?: Scope,
+    hold?: string,
+): DataPlanePlan {
     const workloads: WorkloadPlan[] = [];
     const unrestartable: Unrestartable[] = [];
     const namespaces = new Set<string>();
@@ -113,11 +125,11 @@ export function planDataPlane(dataPlane: DataPlane, target: Target, scope?: Scop
         all.push(...alive);
         current += alive.length - stale.length;
         const plan = workload && planWorkload(workload, alive, target, dataPlane);
-        if (plan) {
+        if (plan && hold === undefined) {
             workloads.push(plan);
             continue;
         }
-        const reason = whyNot(workload, alive, target);
+        const reason = whyNot(workload, alive, target) ?? hold;
         if (reason !== undefined && stale.length > 0) {
             const proxy = proxiesOf(stale).join(", ");
             unrestartable.push({ namespace, kind, name, proxy, pods: stale.length, reason });

@@ -1,6 +1,6 @@
 import * as semver from "semver";
 import type { LinkerdStackConfig } from "../config";
-import { imageTag } from "./images";
+import type { HelmRecords } from "../cluster/adoption";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
 import { planAdoption, type Adoption, type Defaults } from "./adoption";
@@ -12,6 +12,7 @@ import { trustRootHash } from "./certificates";
 import type { DataPlane } from "../cluster/dataPlane";
 import { proxyTarget, type Target } from "./dataPlane";
 import { spanMilliseconds } from "./durations";
+import { proxyTagOf, takesOverAsItRuns } from "./given";
 import {
     planIdentity,
     type Identity,
@@ -19,6 +20,7 @@ import {
     type LiveIssuer,
 } from "./identity";
 import { plannedEnd } from "./plannedEnd";
+import { podSecurityLabel } from "./podSecurity";
 import type { Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
@@ -30,6 +32,7 @@ import {
     versionOfChart,
     type LinkerdVersion,
 } from "./versions";
+import { releaseFaults, releaseKeyFaults } from "./vizRelease";
 import { planWebhookCertificates, type WebhookCertificates } from "./webhooks";
 
 /** What this update makes of the installation. */
@@ -57,6 +60,12 @@ export interface LinkerdPlan {
     readonly trustRoot: string;
     /** Since when the declared issuer is served; undefined: it never changed. Infinity: it comes with this update. */
     readonly issuerSince: number | undefined;
+    /** Whether it takes over what runs, and the data plane stays as it is. */
+    readonly takesOver: boolean;
+    /** Labels of the mesh's namespaces with their Pod Security level. */
+    readonly podSecurity: Readonly<
+        Record<"linkerd" | "linkerd-viz", Readonly<Record<string, string>>>
+    >;
     /** Lines for the preview. */
     readonly lines: readonly string[];
 }
@@ -141,26 +150,6 @@ function bringsGatewayApi({
     return typeof asked === "boolean"
         ? asked
         : semver.lt(linkerdVersion.chartVersion, GATEWAY_API_OPTIONAL);
-}
-
-/** Faults of a viz release that an earlier run left half-way. */
-export function releaseFaults(live: LiveLinkerd): readonly Fault[] {
-    const release = live.vizRelease;
-    if (!release?.status.startsWith("pending-")) {
-        return [];
-    }
-    const repair =
-        release.revision > 1
-            ? `helm -n linkerd-viz rollback linkerd-viz ${release.revision - 1}`
-            : "helm -n linkerd-viz uninstall linkerd-viz";
-    return [
-        {
-            subject: "Helm release linkerd-viz/linkerd-viz",
-            value: release.status,
-            rule: `revision ${release.revision} was interrupted; Helm refuses another operation on it`,
-            next: `${repair} (or: kubectl -n linkerd-viz delete secret sh.helm.release.v1.linkerd-viz.v${release.revision}), then: pulumi up --refresh`,
-        },
-    ];
 }
 
 /** Faults of charts that do not run on this API server. */
@@ -255,6 +244,7 @@ export async function planLinkerd(
         ...(byCertManager
             ? certManagerFaults(live.certManager, stack, config.adopt)
             : handBackFaults(live.certManager, source, stack)),
+        ...(config.viz.enabled && config.adopt ? releaseKeyFaults(live.installation.release) : []),
         ...(isFaults(identity) ? identity : []),
         ...(isFaults(webhooks) ? webhooks : []),
     ];
@@ -265,11 +255,15 @@ export async function planLinkerd(
     const version = config.linkerdVersion;
     const crds = crdVersion(version, live);
     const change = changeOf(version, live);
+    const given = {
+        proxy: proxyTagOf(values, version.tag),
+        trustRoot: trustRootHash(identity.trustAnchors),
+    };
     return {
         version,
         crds,
         change,
-        proxy: proxyTagOf(values, version.tag),
+        ...given,
         identity,
         trustDomain,
         webhooks,
@@ -278,8 +272,20 @@ export async function planLinkerd(
         certificates: declared,
         leavingCertificates: leaving,
         renewedCertificates: renewed,
-        trustRoot: trustRootHash(identity.trustAnchors),
+        takesOver: takesOverAsItRuns(
+            { ...given, version: version.tag, issuedAt: identity.issuedAt },
+            {
+                foreign: live.installation.foreign,
+                version: live.linkerdVersion,
+                values: live.installation.values,
+                trustRoots: live.identity.issuer?.trustAnchors,
+            },
+        ),
         issuerSince: issuerSince(identity, live.identity.issuer),
+        podSecurity: {
+            linkerd: podSecurityLabel("linkerd", live.namespaces, values),
+            "linkerd-viz": podSecurityLabel("linkerd-viz", live.namespaces, values),
+        },
         lines: [
             `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
             ...(compareVersions(crds, version) > 0
@@ -288,9 +294,15 @@ export async function planLinkerd(
                   ]
                 : []),
             ...adoption.lines,
+            ...live.installation.records.map(recordLine),
             ...identity.lines,
         ],
     };
+}
+
+/** Helm believes in them: its next upgrade, rollback or uninstall would be of what is the stack's by then. */
+function recordLine({ name, secrets }: HelmRecords): string {
+    return `Helm's records of release linkerd/${name} are no longer true after a take-over (${secrets.join(", ")}): do not use helm on it; after pulumi up: kubectl -n linkerd delete secret -l owner=helm,name=${name}`;
 }
 
 function issuerSince(
@@ -301,12 +313,6 @@ function issuerSince(
         return undefined;
     }
     return identity.issuedAt === live?.issuedAt ? (live.servedSince ?? Infinity) : Infinity;
-}
-
-/** Image tag of the proxy that the control plane with these values gives new pods. */
-export function proxyTagOf(values: unknown, version: string): string {
-    // A digest may follow the tag; pods are compared by tag.
-    return imageTag(`:${stringAt(values, "proxy.image.version") ?? version}`) ?? version;
 }
 
 function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPlan["change"] {

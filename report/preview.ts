@@ -3,6 +3,7 @@ import { asksBudgets, blockedBy } from "../plan/budgets";
 import {
     nameOf,
     planDataPlane,
+    STALE_BEFORE,
     withBudgets,
     type DataPlanePlan,
     type Target,
@@ -29,6 +30,7 @@ export function previewLines(
     waves: readonly Wave[],
 ): string[] {
     const unchanged = plan.change === "none" && plan.identity.lines.length === 0;
+    const waiting = plan.takesOver ? "held" : unchanged ? "unchanged" : "none";
     return [
         ...plan.lines,
         ...certificateLines([
@@ -36,31 +38,41 @@ export function previewLines(
             ...plan.renewedCertificates,
             ...plan.leavingCertificates,
         ]),
-        ...dataPlaneLines(dataPlane, targetOf(plan), waves, unchanged),
+        ...dataPlaneLines(dataPlane, targetOf(plan), waves, waiting),
     ];
 }
 
-/** What will become of the data plane, wave by wave. `unchanged`: the waves will not run by themselves. */
+/**
+ * What will become of the data plane, wave by wave.
+ * @param waiting why stale workloads may wait. `unchanged`: the waves will not run by themselves; `held`: they will restart
+ * nothing, since the mesh is taken over as it runs
+ */
 export function dataPlaneLines(
     dataPlane: DataPlane | string,
     target: Target,
     waves: readonly Wave[],
-    unchanged = false,
+    waiting: "none" | "unchanged" | "held" = "none",
 ): string[] {
     if (typeof dataPlane === "string") {
         return [`data plane: unknown: ${dataPlane}`];
     }
-    const all = planDataPlane(dataPlane, target);
+    const held = waiting === "held" ? STALE_BEFORE : undefined;
+    const all = planDataPlane(dataPlane, target, undefined, held);
     if (all.pods === 0) {
         return ["data plane: no meshed pods"];
     }
     return [
         `data plane: ${all.current} of ${all.pods} pods run ${all.target}; ${all.workloads.length} workloads to restart`,
-        ...(unchanged && all.workloads.length > 0 ? [UNCHANGED] : []),
+        ...(waiting === "unchanged" && all.workloads.length > 0 ? [UNCHANGED] : []),
         ...waves.flatMap((wave) =>
             waveLines(
                 wave,
-                planDataPlane(withBudgets(dataPlane, wave), target, scopeOf(waves, wave.name)),
+                planDataPlane(
+                    withBudgets(dataPlane, wave),
+                    target,
+                    scopeOf(waves, wave.name),
+                    held,
+                ),
                 dataPlane,
             ),
         ),

@@ -37,6 +37,7 @@ async function main(): Promise<void> {
     }
     const baseline: Baseline = {
         ...(from === undefined ? {} : { from }),
+        ...((await mesh.takesOver(connection)) ? { takesOver: true } : {}),
         at: new Date().toISOString(),
         metrics,
     };

@@ -105,6 +105,8 @@ const recorded = z.strictObject({
 export const baseline = z.strictObject({
     /** Version of the control plane then; absent where there was none. */
     from: z.string().optional(),
+    /** Whether the update takes that over as it runs: what is stale then is reported, not restarted. */
+    takesOver: z.literal(true).optional(),
     /** When that was: ISO 8601. */
     at: z.string(),
     /** By the wave's entries as JSON: a wave that is renamed keeps what was recorded for it. */

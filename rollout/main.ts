@@ -6,7 +6,7 @@ import { readLinkerdConfig, readTrustRoots } from "../cluster/linkerdConfig";
 import { trustRootHash } from "../plan/certificates";
 import { planDataPlane, withBudgets } from "../plan/dataPlane";
 import { RefusedError } from "../plan/faults";
-import { proxyTagOf } from "../plan/linkerd";
+import { proxyTagOf } from "../plan/given";
 import { scopeOf } from "../plan/waves";
 import { waveLines } from "../report/preview";
 import { toLog, type Emit, type RolloutEvent } from "./events";

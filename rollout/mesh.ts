@@ -5,9 +5,10 @@ import { readInjection } from "../cluster/istio/injection";
 import { bindNamespace } from "../cluster/istio/labels";
 import { istioPods } from "../cluster/istio/pods";
 import { checkRevisions } from "../cluster/istio/serving";
-import { readIssuerSince, readLinkerdConfig } from "../cluster/linkerdConfig";
+import { readIssuerSince, readLinkerdConfig, readTrustRoots } from "../cluster/linkerdConfig";
 import { proxyTarget, type Target } from "../plan/dataPlane";
 import { DEFAULT_RULES, ISTIO_RULES, type MetricRule } from "../plan/gates";
+import { takesOverAsItRuns } from "../plan/given";
 import { istioTarget } from "../plan/istio/target";
 import { compareIstio, parseIstioVersion, type IstioVersion } from "../plan/istio/versions";
 import { compareVersions, isFault, parseLinkerdVersion } from "../plan/versions";
@@ -22,6 +23,8 @@ export interface RolloutMesh {
     readonly target: (connection: Connection) => Promise<Target>;
     /** Version that is upgraded from: the control plane's of Linkerd, the newest sidecar's of Istio. */
     readonly running: (connection: Connection, dataPlane: DataPlane) => Promise<string | undefined>;
+    /** Whether this is somebody else's so far, and the target changes nothing that new pods get. */
+    readonly takesOver: (connection: Connection) => Promise<boolean>;
     /** Of the metrics gate, where the stack file has none. */
     readonly rules: readonly MetricRule[];
     /** Makes sure that new pods choose what the stack file has, before the wave looks. @returns what had to be changed */
@@ -47,6 +50,13 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
                     issuerSince: await readIssuerSince(core, target.issuedAt),
                 }),
             running: async ({ core }) => (await readLinkerdConfig(core))?.version,
+            takesOver: async ({ core }) => {
+                const [config, trustRoots] = await Promise.all([
+                    readLinkerdConfig(core),
+                    readTrustRoots(core),
+                ]);
+                return config !== undefined && takesOverAsItRuns(target, { ...config, trustRoots });
+            },
             check: (connection, dataPlane) => checkControlPlane(connection, target, dataPlane),
         };
     }
@@ -58,6 +68,8 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
         bind: (connection) => bindAll(connection, choices),
         target: async (connection) => istioTarget(await readInjection(connection, namespace)),
         running: (_, { pods }) => Promise.resolve(newestOf(pods)),
+        // Whose pods are stale is decided by labels, and those do not change with who installed it.
+        takesOver: () => Promise.resolve(false),
         check: (connection) => checkRevisions(connection, namespace, namespaces),
     };
 }

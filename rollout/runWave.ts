@@ -10,6 +10,7 @@ import {
     planDataPlane,
     podsInWave,
     selectables,
+    STALE_BEFORE,
     verifyDataPlane,
     withBudgets,
     type DataPlanePlan,
@@ -142,7 +143,8 @@ class WaveRun {
         if (overlaps.length > 0) {
             throw new RefusedError(overlaps);
         }
-        const plan = planDataPlane(withBudgets(before, settings), target, scope);
+        const held = input.baseline.takesOver ? STALE_BEFORE : undefined;
+        const plan = planDataPlane(withBudgets(before, settings), target, scope, held);
         emit({
             type: "wave",
             wave: scope.wave,
@@ -166,7 +168,7 @@ class WaveRun {
             failures.push(...(await this.waitForJobs()));
         }
         const data = await live.verified();
-        const after = planDataPlane(data, target, scope);
+        const after = planDataPlane(data, target, scope, held);
         failures.push(...this.staleFailures(after, results));
         if (failures.length === 0 && this.context.stop.aborted) {
             failures.push(`ended on request; ${after.workloads.length} workloads are still stale`);

@@ -31,6 +31,8 @@ export interface LinkerdControlPlaneArgs {
     readonly adopt: boolean;
     readonly adoption: Pick<Adoption, "keep" | "checksums">;
     readonly cluster: TakeOverInput["cluster"];
+    /** Label of the namespace with its Pod Security level. */
+    readonly podSecurity: Readonly<Record<string, string>>;
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
 }
@@ -64,7 +66,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                         "linkerd.io/is-control-plane": "true",
                         "config.linkerd.io/admission-webhooks": "disabled",
                         "linkerd.io/control-plane-ns": "linkerd",
-                        "pod-security.kubernetes.io/enforce": "privileged",
+                        ...args.podSecurity,
                     },
                 },
             },

@@ -23,6 +23,8 @@ export interface LinkerdVizArgs {
     /** Whether the live Helm release goes on: with `adopt`, where there is one. */
     readonly importRelease: boolean;
     readonly cluster: TakeOverInput["cluster"];
+    /** Label of the namespace with its Pod Security level. */
+    readonly podSecurity: Readonly<Record<string, string>>;
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
 }
@@ -48,7 +50,7 @@ export class LinkerdViz extends pulumi.ComponentResource {
                     annotations: { [STACK_ANNOTATION]: args.stack, ...TAKE_OVER },
                     labels: {
                         "linkerd.io/extension": "viz",
-                        "pod-security.kubernetes.io/enforce": "privileged",
+                        ...args.podSecurity,
                     },
                 },
             },

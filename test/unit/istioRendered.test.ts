@@ -204,6 +204,32 @@ describe("the fields that an installer set", () => {
         ]);
     });
 
+    it.each([
+        "kubectl",
+        "linkerd",
+        "helm",
+        "istio-operator",
+        "kustomize-controller",
+        "pulumi-kubernetes-1a2b",
+        "terraform-provider-helm_v2.12.1_x5",
+    ])("go over from %s, by update or by apply", (manager) => {
+        for (const operation of ["Apply", "Update"]) {
+            expect(handedOver([entry(manager, operation, "f:c")], "v1")).toEqual([
+                entry(ADOPTED_MANAGER, "Apply", "f:c"),
+            ]);
+        }
+    });
+
+    it("go over without those of a team that applied a field beside: it would vanish with the next apply", () => {
+        const team = entry("platform-team", "Apply", "f:priorityClassName");
+        const installed = entry("kubectl-client-side-apply", "Update", "f:replicas");
+        expect(handedOver([installed, team], "v1")).toEqual([
+            entry(ADOPTED_MANAGER, "Apply", "f:replicas"),
+            team,
+        ]);
+        expect(handedOver([team], "v1")).toBeUndefined();
+    });
+
     it("stay as they are where nobody else set any", () => {
         expect(handedOver([entry(ADOPTED_MANAGER, "Apply", "f:c"), istiod], "v1")).toBeUndefined();
     });

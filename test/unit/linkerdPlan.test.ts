@@ -1,19 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LocatedChart } from "../../charts/source";
+import { recordsOf } from "../../cluster/adoption";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { mint, type KeyPair } from "../../plan/certificates";
 import type { Fault } from "../../plan/faults";
-import {
-    chartFaults,
-    crdVersion,
-    planLinkerd,
-    releaseFaults,
-    type LinkerdPlan,
-} from "../../plan/linkerd";
+import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../../plan/linkerd";
 import { versionOfChart } from "../../plan/versions";
 import { controlPlaneValues } from "../../plan/values";
 import { webhookName, WEBHOOKS } from "../../plan/webhooks";
+import { helmRecord } from "./support/helmRecord";
 import { EMPTY, NOTHING } from "./support/live";
 
 const now = new Date("2026-11-21T00:00:00Z");
@@ -56,34 +52,6 @@ describe("CRDs never move back, which the API server would refuse half-way", () 
         const crds = live.map((version) => crdOf(version));
         expect(crdVersion(versionOf("2024.5.3"), liveOf({ crds })).chartVersion).toBe(expected);
     });
-});
-
-describe("a viz release that was left half-way", () => {
-    it.each([undefined, "deployed", "failed", "superseded", "uninstalled"])(
-        "is no fault as %s",
-        (status) => {
-            const vizRelease = status === undefined ? undefined : { revision: 2, status };
-            expect(releaseFaults(liveOf({ vizRelease }))).toEqual([]);
-        },
-    );
-
-    it.each([
-        [1, "pending-install", "helm -n linkerd-viz uninstall linkerd-viz"],
-        [3, "pending-upgrade", "helm -n linkerd-viz rollback linkerd-viz 2"],
-        [4, "pending-rollback", "helm -n linkerd-viz rollback linkerd-viz 3"],
-    ])(
-        "at revision %i as %s is refused with the command that repairs it",
-        (revision, status, run) => {
-            expect(releaseFaults(liveOf({ vizRelease: { revision, status } }))).toEqual([
-                {
-                    subject: "Helm release linkerd-viz/linkerd-viz",
-                    value: status,
-                    rule: `revision ${revision} was interrupted; Helm refuses another operation on it`,
-                    next: `${run} (or: kubectl -n linkerd-viz delete secret sh.helm.release.v1.linkerd-viz.v${revision}), then: pulumi up --refresh`,
-                },
-            ]);
-        },
-    );
 });
 
 describe("charts and the version of the API server", () => {
@@ -189,6 +157,24 @@ describe("the plan", () => {
             "Helm release linkerd-viz/linkerd-viz",
             "Secret linkerd/linkerd-identity-issuer",
             "Secret linkerd/linkerd-webhook-ca",
+        ]);
+    });
+
+    it("names what Helm still believes of the control plane, which would undo the stack's work", async () => {
+        const records = await recordsOf([
+            helmRecord("linkerd-crds", 1),
+            helmRecord("my-mesh", 4, { chart: "linkerd-control-plane" }),
+            helmRecord("my-mesh", 3, { chart: "linkerd-control-plane" }),
+            helmRecord("linkerd-smi", 1),
+            { metadata: { name: "no record", labels: { owner: "helm", name: "x" } } },
+        ]);
+        const live = at("edge-24.5.3", { installation: { ...NOTHING, records } });
+        const plan = await planLinkerd(configOf("edge-24.5.3"), live, { stack: STACK, now });
+        const line = (release: string, secrets: string) =>
+            `Helm's records of release linkerd/${release} are no longer true after a take-over (${secrets}): do not use helm on it; after pulumi up: kubectl -n linkerd delete secret -l owner=helm,name=${release}`;
+        expect((plan as LinkerdPlan).lines.slice(1)).toEqual([
+            line("linkerd-crds", "sh.helm.release.v1.linkerd-crds.v1"),
+            line("my-mesh", "sh.helm.release.v1.my-mesh.v3, sh.helm.release.v1.my-mesh.v4"),
         ]);
     });
 

@@ -69,6 +69,16 @@ describe("preview says for each wave what it will do", () => {
         ]);
     });
 
+    it("that an update which takes the mesh over as it runs leaves stale workloads alone, and how they restart", () => {
+        const dataPlane = dataPlaneOf({ pods: pods("web", 3), workloads: [workloadOf()] });
+        const fields = { lines: [], change: "none", takesOver: true } as const;
+        expect(previewLines(plan(fields), dataPlane, wavesOf({}))).toEqual([
+            "data plane: 0 of 3 pods run edge-24.7.5; 0 workloads to restart",
+            "wave rest: 0 workloads, 0 pods to restart",
+            "  stays stale: shop/Deployment/web (3 pods, proxy edge-24.5.3): stale before the take-over, which restarts nothing; it restarts with the next change of the version, or by: npm run rollout -- --help",
+        ]);
+    });
+
     it("that Jobs are passed over where the stack file says so, and other pods are not", () => {
         const bare = podOf({ name: "debug", owner: undefined });
         const dataPlane = dataPlaneOf({ pods: [job, bare], workloads: [] });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { keepChecksums } from "../../charts/keepChecksums";
-import { absent, differences, undeclared } from "../../cluster/takenOver";
+import { absent, differences, droppedFields, undeclared } from "../../cluster/takenOver";
 import { takenOverLines, undeclaredLines } from "../../report/takenOver";
 
 describe("what preview tells of an object that is taken over", () => {
@@ -50,6 +50,20 @@ describe("what preview tells of an object that is taken over", () => {
         };
         const declared = { metadata: { labels: {} }, spec: { ports: [{ port: 80 }] } };
         expect(absent(told, declared)).toEqual(["metadata.labels.old", "spec.ports[0].name"]);
+    });
+
+    it("says that what an installer applied goes, and not what somebody else applied beside it", () => {
+        const field = (name: string) => ({ "f:spec": { [name]: {} } });
+        const entries = [
+            { manager: "kubectl-client-side-apply", operation: "Update", fieldsV1: field("f:a") },
+            { manager: "kubectl", operation: "Apply", fieldsV1: field("f:b") },
+            { manager: "platform-team", operation: "Apply", fieldsV1: field("f:c") },
+            { manager: "kube-controller-manager", operation: "Update", fieldsV1: field("f:d") },
+        ];
+        const declared = { spec: { e: 1 } };
+        expect(droppedFields(entries, undefined, declared)).toEqual(["spec.a", "spec.b"]);
+        const told = JSON.stringify({ spec: { told: 1, e: 1 } });
+        expect(droppedFields(entries, told, declared)).toEqual(["spec.told", "spec.b"]);
     });
 
     it("is one line an object, and bounded", () => {

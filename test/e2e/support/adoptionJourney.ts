@@ -52,6 +52,7 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         await leaveBehind(journey);
         await installViz(journey, helm, VIZ);
         await journey.createSample();
+        await fallBehind(journey);
         before = await state(journey);
     });
     const takenBack = async () => {
@@ -113,6 +114,9 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         );
         expect(output).toMatch(
             /takes over ConfigMap linkerd\/linkerd-config \(kubectl-client-side-apply\): differs in data\.values/,
+        );
+        expect(output).toMatch(
+            /stays stale: shop\/Deployment\/web \(\d pods, proxy edge-24\.4\.1\): stale before the take-over/,
         );
         expect(output).toContain(`left alone: ${LEFT_BEHIND} carries the control plane's label`);
     });
@@ -273,6 +277,28 @@ async function leaveBehind({ connection: { core } }: Journey): Promise<void> {
         namespace: "linkerd",
         body: { metadata: { name: "linkerd-old-config", labels } },
     });
+}
+
+/** Pods that nobody restarted since the last upgrade by the CLI. */
+async function fallBehind({ connection: { core } }: Journey): Promise<void> {
+    const { items } = await core.listNamespacedPod({ namespace: "shop", labelSelector: "app=web" });
+    for (const { metadata, spec } of items) {
+        const [index, proxy] =
+            [...(spec?.containers ?? []).entries()].find(
+                ([, { name }]) => name === "linkerd-proxy",
+            ) ?? [];
+        await core.patchNamespacedPod({
+            namespace: "shop",
+            name: metadata?.name ?? "",
+            body: [
+                {
+                    op: "replace",
+                    path: `/spec/containers/${index}/image`,
+                    value: proxy?.image?.replace(OLD, "edge-24.4.1"),
+                },
+            ],
+        });
+    }
 }
 
 async function leftBehind({ connection: { core } }: Journey): Promise<unknown[]> {

@@ -12,6 +12,7 @@ export const NOTHING: LiveInstallation = {
     viz: [],
     tapInjectorPolicy: undefined,
     release: undefined,
+    records: [],
 };
 
 /** A cluster without Linkerd. */
