@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { LiveComponent, LiveInstallation } from "../../cluster/adoption";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
-import { parseConfig, type LinkerdStackConfig } from "../../config";
+import { parseConfig, type ChartValues, type LinkerdStackConfig } from "../../config";
 import {
     CHECKSUMS_ANNOTATION,
     planAdoption,
-    settingsChart,
+    runningCharts,
     type Adoption,
 } from "../../plan/adoption";
 import type { Fault } from "../../plan/faults";
@@ -40,8 +40,18 @@ const liveOf = (installation: Partial<LiveInstallation>): LiveLinkerd => ({
 const plan = (
     installation: Partial<LiveInstallation>,
     config: Record<string, unknown> = {},
-    defaults = new Map<string, Record<string, unknown>>(),
-) => planAdoption(configOf(config), liveOf(installation), STACK, defaults) as Adoption;
+    charts: Record<string, ChartValues> = {},
+) => {
+    const defaults = Object.entries(charts).map(
+        ([chart, values]) => [chart, { values, templates: "" }] as const,
+    );
+    return planAdoption(
+        configOf(config),
+        liveOf(installation),
+        STACK,
+        new Map(defaults),
+    ) as Adoption;
+};
 
 describe("taking over", () => {
     it("begins with what the CLI was asked for, and with the heartbeat's own minute", () => {
@@ -54,16 +64,13 @@ describe("taking over", () => {
 
     it("of a control plane of Helm's compares with the defaults of the release that runs", () => {
         const live = { values: { controllerLogLevel: "debug", controllerReplicas: 1 } };
-        expect(settingsChart(configOf(), liveOf(live))).toEqual([
+        expect(runningCharts(configOf(), liveOf(live))).toEqual([
             { name: "linkerd-control-plane", version: "2024.5.3" },
         ]);
-        const defaults = new Map([
-            [
-                "linkerd-control-plane 2024.5.3",
-                { controllerLogLevel: "info", controllerReplicas: 1 },
-            ],
-        ]);
-        expect(plan(live, {}, defaults).base.controlPlane).toEqual({ controllerLogLevel: "debug" });
+        const charts = {
+            "linkerd-control-plane 2024.5.3": { controllerLogLevel: "info", controllerReplicas: 1 },
+        };
+        expect(plan(live, {}, charts).base.controlPlane).toEqual({ controllerLogLevel: "debug" });
     });
 
     it("is refused where those defaults are not to be had", () => {
@@ -89,15 +96,31 @@ describe("taking over", () => {
         expect(keep).toEqual(NO_SETTINGS);
     });
 
-    it("names a setting that the target's chart does not know, and leaves it out", () => {
+    it("names a setting that the target's chart no longer knows, and hands it on all the same", () => {
         const overrides = { proxyInit: { resources: { cpu: { limit: "1" } } } };
-        const defaults = new Map([["linkerd-control-plane 2024.5.3", { proxyInit: { a: 1 } }]]);
-        const { base, lines, keep } = plan({ overrides }, {}, defaults);
-        expect(base.controlPlane).toEqual({});
+        const charts = {
+            "linkerd-control-plane 2024.5.3": { proxyInit: { a: 1, resources: {} } },
+            "linkerd-control-plane 2024.7.5": { proxyInit: { a: 1 } },
+        };
+        const newer = { linkerdVersion: "edge-24.7.5" };
+        const { base, lines, keep } = plan({ overrides }, newer, charts);
+        expect(base.controlPlane).toEqual(overrides);
         expect(keep?.controlPlane).toEqual(overrides);
         expect(lines).toContain(
-            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.5.3: left out while this version is the target",
+            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.7.5: handed on, without effect there",
         );
+        const { "linkerd-control-plane 2024.5.3": _before, ...target } = charts;
+        expect(plan({ overrides }, newer, target).lines.at(-1)).toBe(
+            "controlPlane.values: whether chart linkerd-control-plane 2024.7.5 knows every setting that was taken over was not checked: chart linkerd-control-plane 2024.5.3, which runs, is not to be had",
+        );
+    });
+
+    it("leaves nothing out at the version that runs, whatever its values.yaml lacks", () => {
+        const overrides = { tolerations: [{ operator: "Exists" }], highAvailability: true };
+        const charts = { "linkerd-control-plane 2024.5.3": { controllerReplicas: 1 } };
+        const { base, lines } = plan({ overrides, heartbeatSchedule: "7 3 * * *" }, {}, charts);
+        expect(base.controlPlane).toEqual({ ...overrides, heartbeatSchedule: "7 3 * * *" });
+        expect(lines.filter((line) => line.startsWith("setting "))).toEqual([]);
     });
 
     it("keeps checksums and the maker's mark only where the target is what runs", () => {
