@@ -144,10 +144,10 @@ function settingsToTake(
     const vizIsForeign =
         config.viz.enabled &&
         live.namespaces.find(({ name }) => name === "linkerd-viz")?.stack !== stack;
-    const viz = before?.viz ?? (vizIsForeign ? liveViz(installation, live) : {});
+    const viz = before?.viz ?? (vizIsForeign ? liveViz(live, defaults) : {});
     if (before) {
         const empty = settingsOf(before.viz).length === 0;
-        return { ...before, viz: empty && vizIsForeign ? liveViz(installation, live) : before.viz };
+        return { ...before, viz: empty && vizIsForeign ? liveViz(live, defaults) : before.viz };
     }
     if (!installation.foreign) {
         return { ...NO_SETTINGS, viz };
@@ -185,7 +185,8 @@ function liveCrds(live: LiveLinkerd): ChartValues {
     return own.length > 0 && !routes ? { enableHttpRoutes: false } : {};
 }
 
-function liveViz(installation: LiveInstallation, live: LiveLinkerd): ChartValues {
+function liveViz(live: LiveLinkerd, defaults: Defaults): ChartValues {
+    const { installation } = live;
     const { release } = installation;
     if (release) {
         const { podAnnotations, ...config } = release.config as { podAnnotations?: ChartValues };
@@ -193,7 +194,10 @@ function liveViz(installation: LiveInstallation, live: LiveLinkerd): ChartValues
         const kept = Object.keys(annotations).length > 0 ? { podAnnotations: annotations } : {};
         return withoutDerived("viz", { ...config, ...kept }, live.linkerdVersion);
     }
-    return installation.viz.length > 0 ? vizSettings(installation, vizRelease(installation)) : {};
+    const chart = defaultsOf(runningChart("viz", live), defaults);
+    return installation.viz.length > 0
+        ? vizSettings(installation, vizRelease(installation), chart?.values)
+        : {};
 }
 
 /** The release that viz is of, `edge-24.5.3`, as far as it can be known. */

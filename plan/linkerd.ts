@@ -15,6 +15,7 @@ import { plannedEnd } from "./plannedEnd";
 import type { Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
+import { claimFaults } from "./vizSettings";
 import {
     compareVersions,
     isFault,
@@ -237,7 +238,9 @@ export async function planLinkerd(
             viz: config.viz.values,
         }),
         ...(isFaults(adoption) ? adoption : []),
-        ...(config.viz.enabled ? releaseFaults(live) : []),
+        ...(config.viz.enabled
+            ? [...releaseFaults(live), ...claimFaults(live.installation, all.viz)]
+            : []),
         ...(isFaults(identity) ? identity : []),
         ...(isFaults(webhooks) ? webhooks : []),
     ];
