@@ -36,6 +36,11 @@ export interface Adoption {
     readonly importViz: boolean;
     /** Whether viz is taken over object by object, into a new Helm release. */
     readonly markViz: boolean;
+    /**
+     * Whether preview compares what runs of viz with what Helm would make of it: where this update takes it over. An upgrade of
+     * a release changes it anyway.
+     */
+    readonly compareViz: boolean;
     readonly lines: readonly string[];
 }
 
@@ -114,22 +119,32 @@ export function planAdoption(
     const base = Object.fromEntries(
         SECTIONS.map((section) => [section, merge(taken[section], kept[section])]),
     ) as unknown as Settings;
+    const markViz =
+        config.adopt &&
+        config.viz.enabled &&
+        installation.release === undefined &&
+        installation.viz.length > 0;
     return {
         keep: keep as Settings | undefined,
         base,
         checksums: runs(live.linkerdVersion, config) ? checksumsOf(installation.controlPlane) : {},
         importViz: config.adopt && config.viz.enabled && installation.release !== undefined,
-        markViz:
+        markViz,
+        compareViz:
             config.adopt &&
-            config.viz.enabled &&
-            installation.release === undefined &&
-            installation.viz.length > 0,
+            isVizForeign(config, live, stack) &&
+            (markViz || runs(vizRelease(installation), config)),
         lines: linesOf(config, live, taken, defaults),
     };
 }
 
 function withoutViz(settings: Settings, { viz }: AdoptionConfig): Settings {
     return viz.enabled ? settings : { ...settings, viz: {} };
+}
+
+function isVizForeign({ viz }: AdoptionConfig, { namespaces }: LiveLinkerd, stack: string) {
+    const owner = namespaces.find(({ name }) => name === "linkerd-viz")?.stack;
+    return viz.enabled && owner !== stack;
 }
 
 /** Settings that were taken over before, else those that are live. */
@@ -141,9 +156,7 @@ function settingsToTake(
 ): Settings | readonly Fault[] {
     const { installation } = live;
     const before = installation.taken;
-    const vizIsForeign =
-        config.viz.enabled &&
-        live.namespaces.find(({ name }) => name === "linkerd-viz")?.stack !== stack;
+    const vizIsForeign = isVizForeign(config, live, stack);
     const viz = before?.viz ?? (vizIsForeign ? liveViz(live, defaults) : {});
     if (before) {
         const empty = settingsOf(before.viz).length === 0;

@@ -5,7 +5,7 @@ import { reasonOf, type Connection } from "../../cluster/connection";
 import { listViz, nameOfObject } from "../../cluster/meshObjects";
 import { findTakenOver } from "../../cluster/takenOver";
 import { findUndeclared } from "../../cluster/undeclared";
-import { markedLines, takenOverLines, undeclaredLines } from "../../report/takenOver";
+import { markedLines, takenOverLines, undeclaredLines, vizLines } from "../../report/takenOver";
 import type { PruneInput } from "../../rollout/input";
 import { plain, type DeclaredObject } from "../declared";
 import { programCommand } from "../programCommand";
@@ -20,11 +20,17 @@ export interface Rendered {
  * Tells in preview what the engine's own list of changes does not: which objects are somebody else's so far, and which
  * nobody declares.
  * @param args.markViz whether viz is taken over object by object
+ * @param args.viz what Helm makes of viz, where that is compared with what runs
  */
 export function tellTakenOver(
     connection: Connection,
     rendered: Rendered,
-    args: { readonly adopt: boolean; readonly prune: boolean; readonly markViz: boolean },
+    args: {
+        readonly adopt: boolean;
+        readonly prune: boolean;
+        readonly markViz: boolean;
+        readonly viz?: () => Promise<readonly DeclaredObject[]>;
+    },
 ): pulumi.Output<string> {
     return whenRendered(rendered, async (objects) => {
         if (!pulumi.runtime.isDryRun()) {
@@ -41,6 +47,9 @@ export function tellTakenOver(
             ...(args.markViz
                 ? await orReason("adopt", async () => markedLines(await listViz(api)))
                 : []),
+            ...(args.viz
+                ? await orReason("adopt: viz", () => compared(connection, api, args))
+                : []),
             ...(await orReason("prune", async () =>
                 undeclaredLines((await findUndeclared(api, names)).map(nameOfObject), args.prune),
             )),
@@ -51,6 +60,21 @@ export function tellTakenOver(
         }
         return lines.join("\n");
     });
+}
+
+async function compared(
+    connection: Connection,
+    api: KubeApi,
+    { viz, markViz }: Parameters<typeof tellTakenOver>[2],
+): Promise<string[]> {
+    const objects = (await viz?.()) ?? [];
+    const live = new Set((await listViz(api)).map(nameOfObject));
+    const taken = await findTakenOver(connection, objects);
+    return vizLines(
+        // Helm goes on with its own release: among the fields that it holds are defaults of the API server's, which come back.
+        markViz ? taken : taken.map((one) => ({ ...one, dropped: [] })),
+        objects.map(nameOfObject).filter((name) => !live.has(name)),
+    );
 }
 
 /** Preview goes on without what it may not read. */
