@@ -37,6 +37,7 @@ export function tellTakenOver(
             return "";
         }
         const api = new KubeApi(connection);
+        const { viz } = args;
         const names = new Set(objects.map(nameOfObject));
         const lines = [
             ...(args.adopt
@@ -47,9 +48,7 @@ export function tellTakenOver(
             ...(args.markViz
                 ? await orReason("adopt", async () => markedLines(await listViz(api)))
                 : []),
-            ...(args.viz
-                ? await orReason("adopt: viz", () => compared(connection, api, args))
-                : []),
+            ...(viz ? await orReason("adopt: viz", () => compared(connection, api, viz)) : []),
             ...(await orReason("prune", async () =>
                 undeclaredLines((await findUndeclared(api, names)).map(nameOfObject), args.prune),
             )),
@@ -62,17 +61,20 @@ export function tellTakenOver(
     });
 }
 
+/** Linkerd's own kinds: no setting shows in them. */
+const POLICY = /(^|\.)linkerd\.io\//;
+
 async function compared(
     connection: Connection,
     api: KubeApi,
-    { viz, markViz }: Parameters<typeof tellTakenOver>[2],
+    viz: () => Promise<readonly DeclaredObject[]>,
 ): Promise<string[]> {
-    const objects = (await viz?.()) ?? [];
+    const objects = (await viz()).filter(({ apiVersion }) => !POLICY.test(apiVersion));
     const live = new Set((await listViz(api)).map(nameOfObject));
-    const taken = await findTakenOver(connection, objects);
+    const found = await findTakenOver(connection, objects);
     return vizLines(
-        // Helm goes on with its own release: among the fields that it holds are defaults of the API server's, which come back.
-        markViz ? taken : taken.map((one) => ({ ...one, dropped: [] })),
+        // Helm takes over by adding and replacing: fields that the chart lacks stay.
+        found.map((one) => ({ ...one, dropped: [] })),
         objects.map(nameOfObject).filter((name) => !live.has(name)),
     );
 }
