@@ -11,7 +11,7 @@ import { failure } from "./components/failure";
 import { declareIstio } from "./components/istio/istio";
 import { declareLinkerd } from "./components/linkerd/linkerd";
 import { readConfig, type IstioStackConfig, type LinkerdStackConfig } from "./config";
-import { settingsChart } from "./plan/adoption";
+import { runningCharts } from "./plan/adoption";
 import { selectables } from "./plan/dataPlane";
 import { formatFaults, RefusedError } from "./plan/faults";
 import { chartsOf, planIstio } from "./plan/istio/plan";
@@ -78,7 +78,7 @@ async function linkerd(config: LinkerdStackConfig, stack: string, connection: Co
             { name: "linkerd-viz", version: version.chartVersion },
         ]),
         // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
-        locateCharts(config.charts, settingsChart(config, live)),
+        locateCharts(config.charts, runningCharts(config, live)),
     ]);
     const defaults = await readDefaults([...charts.located, ...before.located]);
     const plan = await planLinkerd(config, live, { stack, now: new Date(), defaults, running });

@@ -4,8 +4,8 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import * as tar from "tar";
 import { parse } from "yaml";
 import { z } from "zod";
-import type { ChartValues } from "../config";
 import { RefusedError, type Fault } from "../plan/faults";
+import type { ChartDefaults } from "../plan/settings";
 import { isMap } from "../plan/values";
 import { fetchChart } from "./repository";
 
@@ -122,28 +122,53 @@ function fault(request: ChartRequest, rule: string): Fault {
     };
 }
 
-/** Default values of charts that were located, by name and version: `linkerd-viz 2024.5.3`. */
+/** What charts that were located say of their settings, by name and version: `linkerd-viz 2024.5.3`. */
 export async function readDefaults(
     charts: readonly LocatedChart[],
     projectDirectory = process.cwd(),
-): Promise<ReadonlyMap<string, ChartValues>> {
+): Promise<ReadonlyMap<string, ChartDefaults>> {
     const entries = charts.map(async ({ path, name, version }) => {
-        const file = await readChartFile(resolve(projectDirectory, path), name, "values.yaml");
+        const chart = resolve(projectDirectory, path);
+        const file = await readChartFile(chart, name, "values.yaml");
         const values: unknown = parse(file, { uniqueKeys: false });
-        return [`${name} ${version}`, isMap(values) ? values : {}] as const;
+        const defaults = {
+            values: isMap(values) ? values : {},
+            templates: await readTemplates(chart),
+        };
+        return [`${name} ${version}`, defaults] as const;
     });
     return new Map(await Promise.all(entries));
+}
+
+const TEMPLATE = /(^|\/)templates\/.+\.(tpl|ya?ml)$/;
+
+/** Every template as one text, those of charts inside the chart included. */
+async function readTemplates(path: string): Promise<string> {
+    if (!(await stat(path)).isDirectory()) {
+        return readPacked(path, (name) => TEMPLATE.test(name));
+    }
+    const isPacked = (name: string) => name.endsWith(".tgz");
+    const names = await readdir(path, { recursive: true });
+    const texts = names
+        .filter((name) => isPacked(name) || TEMPLATE.test(name))
+        .map((name) => join(path, name))
+        .map((file) => (isPacked(file) ? readTemplates(file) : readFile(file, "utf8")));
+    return (await Promise.all(texts)).join("\n");
 }
 
 async function readChartFile(path: string, name: string, file: string): Promise<string> {
     if ((await stat(path)).isDirectory()) {
         return readFile(join(path, file), "utf8");
     }
+    return readPacked(path, (entry) => entry === `${name}/${file}`);
+}
+
+async function readPacked(path: string, wanted: (name: string) => boolean): Promise<string> {
     const chunks: Buffer[] = [];
     await tar.list({
         file: path,
         onReadEntry: (entry) => {
-            if (entry.path === `${name}/${file}`) {
+            if (wanted(entry.path)) {
                 entry.on("data", (chunk: Buffer) => chunks.push(chunk));
             }
         },

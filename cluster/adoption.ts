@@ -37,13 +37,39 @@ export interface HelmRecords {
 export interface LiveComponent {
     readonly name: string;
     readonly replicas: number;
-    /** Of its first own container. */
+    /** Of its own container: that of its name, else the first. */
     readonly args: readonly string[];
     readonly image: string;
     /** `checksum/config` of the pod template. */
     readonly checksum: string | undefined;
     /** `linkerd/cli edge-24.5.3` or `linkerd/helm edge-24.5.3`. */
     readonly createdBy: string | undefined;
+    /** Its labels; those of its pods are in `pod`. */
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly revisionHistoryLimit?: number | undefined;
+    /** The pod template. */
+    readonly pod?: k8s.V1PodTemplateSpec | undefined;
+    readonly container?: k8s.V1Container | undefined;
+}
+
+/** Where the Prometheus of viz keeps its data. */
+export interface LiveClaim {
+    /** Undefined: the cluster's default. */
+    readonly storageClass: string | undefined;
+    readonly accessMode: string | undefined;
+    readonly size: string | undefined;
+    /** Whether Helm deletes it with the first release that has it no more. */
+    readonly helms: boolean;
+}
+
+/** Of viz, what shows elsewhere than in its Deployments. */
+export interface LiveVizExtras {
+    readonly pullSecrets: readonly { readonly name: string }[];
+    /** Whether the dashboard may look at the cluster's resources, for its checks. */
+    readonly checks: boolean;
+    /** Whether it has disruption budgets. */
+    readonly budgets: boolean;
+    readonly claim: LiveClaim | undefined;
 }
 
 /** How what is installed was configured, by whomever. */
@@ -61,6 +87,8 @@ export interface LiveInstallation {
     readonly viz: readonly LiveComponent[];
     /** failurePolicy of viz's webhook. */
     readonly tapInjectorPolicy: string | undefined;
+    /** Undefined: there is no viz. */
+    readonly vizExtras: LiveVizExtras | undefined;
     readonly release: LiveRelease | undefined;
     /** Of CRDs and control plane. */
     readonly records: readonly HelmRecords[];
@@ -114,8 +142,42 @@ export async function observeInstallation(connection: Connection): Promise<LiveI
         controlPlane: own.items.map(component),
         viz: viz.items.map(component),
         tapInjectorPolicy: tapInjector?.webhooks?.[0]?.failurePolicy,
+        vizExtras: viz.items.length > 0 ? await observeVizExtras(connection) : undefined,
         release: await newestRelease(releases.items),
         records: await recordsOf(records.items),
+    };
+}
+
+async function observeVizExtras({ core, kubeconfig }: Connection): Promise<LiveVizExtras> {
+    const rbac = kubeconfig.makeApiClient(k8s.RbacAuthorizationV1Api);
+    const policy = kubeconfig.makeApiClient(k8s.PolicyV1Api);
+    const namespace = "linkerd-viz";
+    const [account, checks, budgets, claim] = await Promise.all([
+        found(core.readNamespacedServiceAccount({ namespace, name: "metrics-api" })),
+        found(rbac.readClusterRole({ name: "linkerd-linkerd-viz-web-check" })),
+        policy.listNamespacedPodDisruptionBudget({
+            namespace,
+            labelSelector: "linkerd.io/extension=viz",
+        }),
+        found(core.readNamespacedPersistentVolumeClaim({ namespace, name: "prometheus" })),
+    ]);
+    return {
+        pullSecrets: (account?.imagePullSecrets ?? []).map(({ name = "" }) => ({ name })),
+        checks: checks !== undefined,
+        budgets: budgets.items.length > 0,
+        claim: claim && claimOf(claim),
+    };
+}
+
+function claimOf({ metadata, spec }: k8s.V1PersistentVolumeClaim): LiveClaim {
+    const annotations = metadata?.annotations ?? {};
+    return {
+        storageClass: spec?.storageClassName,
+        accessMode: spec?.accessModes?.[0],
+        size: spec?.resources?.requests?.["storage"],
+        helms:
+            annotations["meta.helm.sh/release-name"] === "linkerd-viz" &&
+            annotations["helm.sh/resource-policy"] !== "keep",
     };
 }
 
@@ -133,7 +195,8 @@ const PROXIES = ["linkerd-proxy", "linkerd-init"];
 function component({ metadata, spec }: k8s.V1Deployment): LiveComponent {
     const { template } = spec ?? {};
     const annotations = template?.metadata?.annotations ?? {};
-    const container = template?.spec?.containers.find(({ name }) => !PROXIES.includes(name));
+    const containers = template?.spec?.containers.filter(({ name }) => !PROXIES.includes(name));
+    const container = containers?.find(({ name }) => name === metadata?.name) ?? containers?.[0];
     return {
         name: metadata?.name ?? "",
         replicas: spec?.replicas ?? 1,
@@ -141,6 +204,10 @@ function component({ metadata, spec }: k8s.V1Deployment): LiveComponent {
         image: container?.image ?? "",
         checksum: annotations["checksum/config"],
         createdBy: annotations["linkerd.io/created-by"],
+        labels: metadata?.labels ?? {},
+        revisionHistoryLimit: spec?.revisionHistoryLimit,
+        pod: template,
+        container,
     };
 }
 

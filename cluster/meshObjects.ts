@@ -110,9 +110,15 @@ export async function listLabelled(
     return lists.flat();
 }
 
+/** What viz has besides: its Prometheus may keep its data. None of the kinds that are pruned. */
+const CLAIM_KINDS: readonly MeshKind[] = kindsOf("v1", {
+    PersistentVolumeClaim: "persistentvolumeclaims",
+});
+
 /** Every object of viz, wherever it lies. */
 export function listViz(api: KubeApi): Promise<MeshObject[]> {
-    return listLabelled(api, [...CHART_KINDS, ...POLICY_KINDS], "linkerd.io/extension=viz");
+    const kinds = [...CHART_KINDS, ...POLICY_KINDS, ...CLAIM_KINDS];
+    return listLabelled(api, kinds, "linkerd.io/extension=viz");
 }
 
 /** `Deployment linkerd/linkerd-identity`, `ClusterRole linkerd-heartbeat`. */

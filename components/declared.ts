@@ -4,7 +4,11 @@ import * as pulumi from "@pulumi/pulumi";
 export interface DeclaredObject {
     readonly apiVersion: string;
     readonly kind: string;
-    readonly metadata: { readonly name: string; readonly namespace?: string };
+    readonly metadata: {
+        readonly name: string;
+        readonly namespace?: string;
+        readonly annotations?: Readonly<Record<string, string>>;
+    };
     readonly [field: string]: unknown;
 }
 

@@ -12,8 +12,9 @@ import {
     showPath,
     unknownSettings,
     withoutDerived,
-    withoutSettings,
+    type ChartDefaults,
     type Section,
+    type SettingPath,
     type Settings,
 } from "./settings";
 import { at, merge } from "./values";
@@ -27,7 +28,7 @@ export const CHECKSUMS_ANNOTATION = "mesh-upgrade/checksums";
 export interface Adoption {
     /** What the stack keeps in its ConfigMap; undefined: it takes nothing over. */
     readonly keep: Settings | undefined;
-    /** Values under those of the stack file, as far as the target's charts know them. */
+    /** Values under those of the stack file. */
     readonly base: Settings;
     /** `checksum/config` by Deployment of the control plane, where the target is what runs. */
     readonly checksums: Readonly<Record<string, string>>;
@@ -35,6 +36,11 @@ export interface Adoption {
     readonly importViz: boolean;
     /** Whether viz is taken over object by object, into a new Helm release. */
     readonly markViz: boolean;
+    /**
+     * Whether preview compares what runs of viz with what Helm would make of it: where this update takes it over. An upgrade of
+     * a release changes it anyway.
+     */
+    readonly compareViz: boolean;
     readonly lines: readonly string[];
 }
 
@@ -43,8 +49,8 @@ interface ChartName {
     readonly version: string;
 }
 
-/** Default values by chart: `linkerd-viz 2024.5.3`. */
-export type Defaults = ReadonlyMap<string, ChartValues>;
+/** By chart: `linkerd-viz 2024.5.3`. */
+export type Defaults = ReadonlyMap<string, ChartDefaults>;
 
 const CHARTS: Readonly<Record<Section, string>> = {
     crds: "linkerd-crds",
@@ -58,16 +64,32 @@ type AdoptionConfig = Pick<
 >;
 
 /**
- * The chart whose defaults tell what the live settings are: of a control plane that Helm installed, which keeps whole
- * values only. None where nothing is asked of it.
+ * Charts of what runs, whose defaults are looked at: they tell what the live settings are where whole values are all that is
+ * kept (a control plane of Helm's, a viz of the CLI's), and which settings another target no longer knows.
  */
-export function settingsChart(config: AdoptionConfig, live: LiveLinkerd): ChartName[] {
-    const { taken, foreign, overrides } = live.installation;
-    if (!config.adopt || taken || !foreign || overrides) {
+export function runningCharts(config: AdoptionConfig, live: LiveLinkerd): ChartName[] {
+    if (!config.adopt) {
         return [];
     }
-    const version = parseLinkerdVersion(live.linkerdVersion ?? "");
-    return isFault(version) ? [] : [{ name: CHARTS.controlPlane, version: version.chartVersion }];
+    const { taken, foreign, overrides, release } = live.installation;
+    const untold: Readonly<Record<Section, boolean>> = {
+        crds: false,
+        controlPlane: !taken && foreign && !overrides,
+        viz: config.viz.enabled && !release,
+    };
+    return SECTIONS.filter((section) => untold[section] || !runs(live.linkerdVersion, config))
+        .map((section) => runningChart(section, live))
+        .filter((one) => one !== undefined);
+}
+
+function runningChart(section: Section, live: LiveLinkerd): ChartName | undefined {
+    const release = section === "viz" ? vizRelease(live.installation) : live.linkerdVersion;
+    const version = parseLinkerdVersion(release ?? "");
+    return isFault(version) ? undefined : { name: CHARTS[section], version: version.chartVersion };
+}
+
+function defaultsOf(chart: ChartName | undefined, defaults: Defaults): ChartDefaults | undefined {
+    return chart && defaults.get(`${chart.name} ${chart.version}`);
 }
 
 export function planAdoption(
@@ -93,30 +115,36 @@ export function planAdoption(
         return keep as readonly Fault[];
     }
     const taken = withoutViz((keep as Settings | undefined) ?? NO_SETTINGS, config);
-    const unknown = unknownOf(taken, config, defaults);
     const kept = keptAsTheyAre(config, live);
     const base = Object.fromEntries(
-        SECTIONS.map((section) => [
-            section,
-            merge(withoutSettings(taken[section], unknown[section]), kept[section]),
-        ]),
+        SECTIONS.map((section) => [section, merge(taken[section], kept[section])]),
     ) as unknown as Settings;
+    const markViz =
+        config.adopt &&
+        config.viz.enabled &&
+        installation.release === undefined &&
+        installation.viz.length > 0;
     return {
         keep: keep as Settings | undefined,
         base,
         checksums: runs(live.linkerdVersion, config) ? checksumsOf(installation.controlPlane) : {},
         importViz: config.adopt && config.viz.enabled && installation.release !== undefined,
-        markViz:
+        markViz,
+        compareViz:
             config.adopt &&
-            config.viz.enabled &&
-            installation.release === undefined &&
-            installation.viz.length > 0,
-        lines: linesOf(config, live, taken, unknown),
+            isVizForeign(config, live, stack) &&
+            (markViz || runs(vizRelease(installation), config)),
+        lines: linesOf(config, live, taken, defaults),
     };
 }
 
 function withoutViz(settings: Settings, { viz }: AdoptionConfig): Settings {
     return viz.enabled ? settings : { ...settings, viz: {} };
+}
+
+function isVizForeign({ viz }: AdoptionConfig, { namespaces }: LiveLinkerd, stack: string) {
+    const owner = namespaces.find(({ name }) => name === "linkerd-viz")?.stack;
+    return viz.enabled && owner !== stack;
 }
 
 /** Settings that were taken over before, else those that are live. */
@@ -128,35 +156,29 @@ function settingsToTake(
 ): Settings | readonly Fault[] {
     const { installation } = live;
     const before = installation.taken;
-    const vizIsForeign =
-        config.viz.enabled &&
-        live.namespaces.find(({ name }) => name === "linkerd-viz")?.stack !== stack;
-    const viz = before?.viz ?? (vizIsForeign ? liveViz(installation, live) : {});
+    const vizIsForeign = isVizForeign(config, live, stack);
+    const viz = before?.viz ?? (vizIsForeign ? liveViz(live, defaults) : {});
     if (before) {
         const empty = settingsOf(before.viz).length === 0;
-        return { ...before, viz: empty && vizIsForeign ? liveViz(installation, live) : before.viz };
+        return { ...before, viz: empty && vizIsForeign ? liveViz(live, defaults) : before.viz };
     }
     if (!installation.foreign) {
         return { ...NO_SETTINGS, viz };
     }
-    const controlPlane = liveControlPlane(config, live, defaults);
+    const controlPlane = liveControlPlane(live, defaults);
     return "subject" in controlPlane
         ? [controlPlane as unknown as Fault]
         : { crds: liveCrds(live), controlPlane, viz };
 }
 
-function liveControlPlane(
-    config: AdoptionConfig,
-    live: LiveLinkerd,
-    defaults: Defaults,
-): ChartValues | Fault {
+function liveControlPlane(live: LiveLinkerd, defaults: Defaults): ChartValues | Fault {
     const { overrides, values, heartbeatSchedule } = live.installation;
     const schedule = heartbeatSchedule ? { heartbeatSchedule } : {};
     if (overrides) {
         return merge(schedule, overrides);
     }
-    const [chart] = settingsChart(config, live);
-    const before = chart && defaults.get(`${chart.name} ${chart.version}`);
+    const chart = runningChart("controlPlane", live);
+    const before = defaultsOf(chart, defaults);
     if (!before) {
         return {
             subject: "ConfigMap linkerd/linkerd-config",
@@ -166,7 +188,7 @@ function liveControlPlane(
         };
     }
     const own = withoutDerived("controlPlane", values, live.linkerdVersion);
-    return merge(schedule, difference(own, before));
+    return merge(schedule, difference(own, before.values));
 }
 
 /** An installation without the routes of the Gateway API was asked to leave them out. */
@@ -176,7 +198,8 @@ function liveCrds(live: LiveLinkerd): ChartValues {
     return own.length > 0 && !routes ? { enableHttpRoutes: false } : {};
 }
 
-function liveViz(installation: LiveInstallation, live: LiveLinkerd): ChartValues {
+function liveViz(live: LiveLinkerd, defaults: Defaults): ChartValues {
+    const { installation } = live;
     const { release } = installation;
     if (release) {
         const { podAnnotations, ...config } = release.config as { podAnnotations?: ChartValues };
@@ -184,7 +207,10 @@ function liveViz(installation: LiveInstallation, live: LiveLinkerd): ChartValues
         const kept = Object.keys(annotations).length > 0 ? { podAnnotations: annotations } : {};
         return withoutDerived("viz", { ...config, ...kept }, live.linkerdVersion);
     }
-    return installation.viz.length > 0 ? vizSettings(installation, vizRelease(installation)) : {};
+    const chart = defaultsOf(runningChart("viz", live), defaults);
+    return installation.viz.length > 0
+        ? vizSettings(installation, vizRelease(installation), chart?.values)
+        : {};
 }
 
 /** The release that viz is of, `edge-24.5.3`, as far as it can be known. */
@@ -235,23 +261,42 @@ function checksumsOf(components: readonly LiveComponent[]): Record<string, strin
     );
 }
 
-type Unknown = Readonly<Record<Section, readonly (readonly string[])[]>>;
-
-function unknownOf(taken: Settings, config: AdoptionConfig, defaults: Defaults): Unknown {
-    return Object.fromEntries(
-        SECTIONS.map((section) => {
-            const chart = defaults.get(`${CHARTS[section]} ${config.linkerdVersion.chartVersion}`);
-            return [section, chart ? unknownSettings(taken[section], chart) : []];
-        }),
-    ) as unknown as Unknown;
+/** A line for each setting that the target no longer knows; it is handed on all the same. */
+function unknownLines(
+    section: Section,
+    taken: Settings,
+    { config, live, defaults }: { config: AdoptionConfig; live: LiveLinkerd; defaults: Defaults },
+): string[] {
+    const running = runningChart(section, live);
+    const { chartVersion: version } = config.linkerdVersion;
+    const name = CHARTS[section];
+    const target = defaultsOf({ name, version }, defaults);
+    if (
+        !target ||
+        !running ||
+        running.version === version ||
+        settingsOf(taken[section]).length === 0
+    ) {
+        return [];
+    }
+    const before = defaultsOf(running, defaults);
+    return before
+        ? unknownSettings(taken[section], before, target).map(
+              (path: SettingPath) =>
+                  `setting ${section}.values.${showPath(path)} is not known to chart ${name} ${version}: handed on, without effect there`,
+          )
+        : [
+              `${section}.values: whether chart ${name} ${version} knows every setting that was taken over was not checked: chart ${name} ${running.version}, which runs, is not to be had`,
+          ];
 }
 
 function linesOf(
-    { adopt, linkerdVersion, viz }: AdoptionConfig,
+    config: AdoptionConfig,
     live: LiveLinkerd,
     taken: Settings,
-    unknown: Unknown,
+    defaults: Defaults,
 ): string[] {
+    const { adopt, viz } = config;
     if (!adopt) {
         return [];
     }
@@ -276,11 +321,6 @@ function linesOf(
                   ...lines.map((line) => `  ${line}`),
               ]
             : []),
-        ...SECTIONS.flatMap((section) =>
-            unknown[section].map(
-                (path) =>
-                    `setting ${section}.values.${showPath(path)} is not known to chart ${CHARTS[section]} ${linkerdVersion.chartVersion}: left out while this version is the target`,
-            ),
-        ),
+        ...SECTIONS.flatMap((section) => unknownLines(section, taken, { config, live, defaults })),
     ];
 }

@@ -19,10 +19,11 @@ function injections(namespace: string): string[] {
 
 /**
  * Faults of an installation that is to be taken over and has its certificates from somebody else: declared by the stack as
- * well, they would have two owners who undo each other's work.
+ * well, they would have two owners who undo each other's work. With cert-manager as the stack's own source the injections are
+ * what it declares.
  */
 export function externalCertificateFaults(
-    { adopt, viz }: Pick<LinkerdStackConfig, "adopt" | "viz">,
+    { adopt, viz, identity }: Pick<LinkerdStackConfig, "adopt" | "viz" | "identity">,
     { foreign, values, release }: LiveInstallation,
 ): Fault[] {
     const live = {
@@ -31,6 +32,7 @@ export function externalCertificateFaults(
     };
     return Object.entries(live).flatMap(([section, of]) =>
         EXTERNAL[section as keyof typeof live]
+            .filter((path) => identity.source !== "cert-manager" || !path.includes(".injectCaFrom"))
             .map((path) => ({ path, value: at(of, path) }))
             .filter(({ value }) => value !== undefined && value !== false && value !== "")
             .map(({ path, value }) => ({

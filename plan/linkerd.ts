@@ -24,6 +24,7 @@ import { podSecurityLabel } from "./podSecurity";
 import type { Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
+import { claimFaults } from "./vizSettings";
 import {
     compareVersions,
     isFault,
@@ -240,7 +241,9 @@ export async function planLinkerd(
         }),
         ...(isFaults(adoption) ? adoption : []),
         ...externalCertificateFaults(config, live.installation),
-        ...(config.viz.enabled ? releaseFaults(live) : []),
+        ...(config.viz.enabled
+            ? [...releaseFaults(live), ...claimFaults(live.installation, all.viz)]
+            : []),
         ...(byCertManager
             ? certManagerFaults(live.certManager, stack, config.adopt)
             : handBackFaults(live.certManager, source, stack)),

@@ -53,35 +53,53 @@ export function settingsOf(values: ChartValues, above: SettingPath = []): [Setti
     });
 }
 
-/**
- * Settings that a chart does not know: its values.yaml has no such key. Below an empty map, a list or nothing the
- * chart takes what comes.
- */
-export function unknownSettings(values: ChartValues, defaults: ChartValues): SettingPath[] {
-    return settingsOf(values)
-        .map(([path]) => path)
-        .filter((path) => !isKnown(path, defaults));
+/** What a chart says of its settings. */
+export interface ChartDefaults {
+    /** Its values.yaml. */
+    readonly values: ChartValues;
+    /** Text of its templates, those of the charts that it brings included. */
+    readonly templates: string;
 }
 
-function isKnown(path: SettingPath, defaults: ChartValues): boolean {
-    let level: unknown = defaults;
-    for (const key of path) {
+/**
+ * Settings that the chart of before had in its values.yaml and that the target's chart has neither there nor in a template:
+ * many that templates use stand in values.yaml as a comment only.
+ */
+export function unknownSettings(
+    values: ChartValues,
+    before: Pick<ChartDefaults, "values">,
+    target: ChartDefaults,
+): SettingPath[] {
+    return settingsOf(values)
+        .map(([path]) => path)
+        .filter((path) => {
+            const missing = missingPart(path, target.values);
+            return (
+                missing !== undefined &&
+                missingPart(missing, before.values) === undefined &&
+                !isUsed(missing, target.templates)
+            );
+        });
+}
+
+/** The way to the first key that is not there; undefined where all are. Below an empty map or nothing, anything is. */
+function missingPart(path: SettingPath, values: ChartValues): SettingPath | undefined {
+    let level: unknown = values;
+    for (const [index, key] of path.entries()) {
         if (!isMap(level) || Object.keys(level).length === 0) {
-            return true;
+            return undefined;
         }
         if (!(key in level)) {
-            return OPEN.has(path[0] ?? "");
+            return path.slice(0, index + 1);
         }
         level = level[key];
     }
-    return true;
+    return undefined;
 }
 
-/** Maps whose keys are the user's, also where a chart fills some in. */
-const OPEN = new Set(["nodeSelector", "podAnnotations", "podLabels", "commonLabels", "resources"]);
-
-export function withoutSettings(values: ChartValues, paths: readonly SettingPath[]): ChartValues {
-    return prune(values, (path) => paths.some((one) => isDeepStrictEqual(one, path)));
+function isUsed(path: SettingPath, templates: string): boolean {
+    const name = `.Values.${path.join(".")}`.replace(/[^\w]/g, "\\$&");
+    return new RegExp(`${name}(?![\\w-])`).test(templates);
 }
 
 /** `proxy.logLevel`, `nodeSelector["kubernetes.io/os"]`. */

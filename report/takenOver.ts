@@ -12,15 +12,43 @@ export function takenOverLines(objects: readonly TakenOver[]): string[] {
     const rest = objects.length - shown.length;
     return [
         ...(objects.length > 0 ? [`adopt: ${objects.length} objects are taken over`] : []),
-        ...shown.map(({ name, managers, changed, dropped }) => {
-            const what = [
-                ...(changed.length > 0 ? [`differs in ${some(changed)}`] : []),
-                ...(dropped.length > 0 ? [`drops ${some(dropped)}`] : []),
-            ];
-            return `  takes over ${name} (${managers.join(", ")}): ${what.join("; ") || "as it is"}`;
-        }),
+        ...shown.map(
+            (one) => `  takes over ${one.name} (${one.managers.join(", ")}): ${changes(one)}`,
+        ),
         ...(rest > 0 ? [`  and ${rest} objects more`] : []),
     ];
+}
+
+function changes({ changed, dropped }: Pick<TakenOver, "changed" | "dropped">): string {
+    const what = [
+        ...(changed.length > 0 ? [`differs in ${some(changed)}`] : []),
+        ...(dropped.length > 0 ? [`drops ${some(dropped)}`] : []),
+        ...([...changed, ...dropped].some((path) => path.startsWith("spec.template."))
+            ? ["its pods restart"]
+            : []),
+    ];
+    return what.join("; ") || "as it is";
+}
+
+/** Helm's own marks, which it sets itself. */
+const HELMS = /"(app\.kubernetes\.io\/managed-by|meta\.helm\.sh\/[^"]+)"/;
+
+/**
+ * One line for each object of viz that Helm would change or add, next to what runs.
+ * @param created `ClusterRole linkerd-linkerd-viz-web-check`
+ */
+export function vizLines(objects: readonly TakenOver[], created: readonly string[]): string[] {
+    const others = (paths: readonly string[]) => paths.filter((path) => !HELMS.test(path));
+    const differing = objects
+        .map((one) => ({ ...one, changed: others(one.changed), dropped: others(one.dropped) }))
+        .filter(({ changed, dropped }) => changed.length + dropped.length > 0);
+    const lines = [
+        ...differing.map((one) => `  Helm changes ${one.name}: ${changes(one)}`),
+        ...created.map((name) => `  Helm adds ${name}`),
+    ];
+    return lines.length > 0
+        ? ["adopt: viz would not stay as it is; what viz.values should say else:", ...lines]
+        : ["adopt: Helm changes nothing of viz"];
 }
 
 /** One line for each object of a viz that becomes a Helm release. */

@@ -15,6 +15,7 @@ import { programCommand } from "../programCommand";
 import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
+import { renderViz } from "./renderedViz";
 import { pruneUndeclared, tellTakenOver } from "./undeclared";
 import { LinkerdViz } from "./viz";
 
@@ -94,12 +95,15 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         },
         { dependsOn: controlPlane },
     );
+    const vizChart = {
+        chart: chart("linkerd-viz"),
+        values: vizValues(plan.values.viz, plan.version, plan.webhooks),
+    };
     const viz = config.viz.enabled
         ? new LinkerdViz(
               "linkerd-viz",
               {
-                  chart: chart("linkerd-viz"),
-                  values: vizValues(plan.values.viz, plan.version, plan.webhooks),
+                  ...vizChart,
                   webhooks: plan.webhooks,
                   issuedBy: plan.identity.issuer === undefined ? "cert-manager" : "stack",
                   trustDomain: plan.trustDomain,
@@ -118,6 +122,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         adopt: config.adopt,
         prune: config.prune,
         markViz: plan.adoption.markViz,
+        ...(plan.adoption.compareViz ? { viz: () => renderViz(vizChart, provider) } : {}),
     });
     const installed = [crds, controlPlane, ...(viz ? [viz] : [])];
     const pruned = config.prune

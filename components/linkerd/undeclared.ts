@@ -5,7 +5,7 @@ import { reasonOf, type Connection } from "../../cluster/connection";
 import { listViz, nameOfObject } from "../../cluster/meshObjects";
 import { findTakenOver } from "../../cluster/takenOver";
 import { findUndeclared } from "../../cluster/undeclared";
-import { markedLines, takenOverLines, undeclaredLines } from "../../report/takenOver";
+import { markedLines, takenOverLines, undeclaredLines, vizLines } from "../../report/takenOver";
 import type { PruneInput } from "../../rollout/input";
 import { plain, type DeclaredObject } from "../declared";
 import { programCommand } from "../programCommand";
@@ -20,17 +20,24 @@ export interface Rendered {
  * Tells in preview what the engine's own list of changes does not: which objects are somebody else's so far, and which
  * nobody declares.
  * @param args.markViz whether viz is taken over object by object
+ * @param args.viz what Helm makes of viz, where that is compared with what runs
  */
 export function tellTakenOver(
     connection: Connection,
     rendered: Rendered,
-    args: { readonly adopt: boolean; readonly prune: boolean; readonly markViz: boolean },
+    args: {
+        readonly adopt: boolean;
+        readonly prune: boolean;
+        readonly markViz: boolean;
+        readonly viz?: () => Promise<readonly DeclaredObject[]>;
+    },
 ): pulumi.Output<string> {
     return whenRendered(rendered, async (objects) => {
         if (!pulumi.runtime.isDryRun()) {
             return "";
         }
         const api = new KubeApi(connection);
+        const { viz } = args;
         const names = new Set(objects.map(nameOfObject));
         const lines = [
             ...(args.adopt
@@ -41,6 +48,7 @@ export function tellTakenOver(
             ...(args.markViz
                 ? await orReason("adopt", async () => markedLines(await listViz(api)))
                 : []),
+            ...(viz ? await orReason("adopt: viz", () => compared(connection, api, viz)) : []),
             ...(await orReason("prune", async () =>
                 undeclaredLines((await findUndeclared(api, names)).map(nameOfObject), args.prune),
             )),
@@ -51,6 +59,24 @@ export function tellTakenOver(
         }
         return lines.join("\n");
     });
+}
+
+/** Linkerd's own kinds: no setting shows in them. */
+const POLICY = /(^|\.)linkerd\.io\//;
+
+async function compared(
+    connection: Connection,
+    api: KubeApi,
+    viz: () => Promise<readonly DeclaredObject[]>,
+): Promise<string[]> {
+    const objects = (await viz()).filter(({ apiVersion }) => !POLICY.test(apiVersion));
+    const live = new Set((await listViz(api)).map(nameOfObject));
+    const found = await findTakenOver(connection, objects);
+    return vizLines(
+        // Helm takes over by adding and replacing: fields that the chart lacks stay.
+        found.map((one) => ({ ...one, dropped: [] })),
+        objects.map(nameOfObject).filter((name) => !live.has(name)),
+    );
 }
 
 /** Preview goes on without what it may not read. */

@@ -1,16 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { LiveComponent, LiveInstallation } from "../../cluster/adoption";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
-import { parseConfig, type LinkerdStackConfig } from "../../config";
+import { parseConfig, type ChartValues, type LinkerdStackConfig } from "../../config";
 import {
     CHECKSUMS_ANNOTATION,
     planAdoption,
-    settingsChart,
+    runningCharts,
     type Adoption,
 } from "../../plan/adoption";
 import type { Fault } from "../../plan/faults";
 import { ownershipFaults } from "../../plan/linkerd";
 import { NO_SETTINGS } from "../../plan/settings";
+import { claimFaults } from "../../plan/vizSettings";
 import { EMPTY, NOTHING } from "./support/live";
 
 const STACK = "acme/mesh/prod";
@@ -40,8 +41,18 @@ const liveOf = (installation: Partial<LiveInstallation>): LiveLinkerd => ({
 const plan = (
     installation: Partial<LiveInstallation>,
     config: Record<string, unknown> = {},
-    defaults = new Map<string, Record<string, unknown>>(),
-) => planAdoption(configOf(config), liveOf(installation), STACK, defaults) as Adoption;
+    charts: Record<string, ChartValues> = {},
+) => {
+    const defaults = Object.entries(charts).map(
+        ([chart, values]) => [chart, { values, templates: "" }] as const,
+    );
+    return planAdoption(
+        configOf(config),
+        liveOf(installation),
+        STACK,
+        new Map(defaults),
+    ) as Adoption;
+};
 
 describe("taking over", () => {
     it("begins with what the CLI was asked for, and with the heartbeat's own minute", () => {
@@ -54,16 +65,13 @@ describe("taking over", () => {
 
     it("of a control plane of Helm's compares with the defaults of the release that runs", () => {
         const live = { values: { controllerLogLevel: "debug", controllerReplicas: 1 } };
-        expect(settingsChart(configOf(), liveOf(live))).toEqual([
+        expect(runningCharts(configOf(), liveOf(live))).toEqual([
             { name: "linkerd-control-plane", version: "2024.5.3" },
         ]);
-        const defaults = new Map([
-            [
-                "linkerd-control-plane 2024.5.3",
-                { controllerLogLevel: "info", controllerReplicas: 1 },
-            ],
-        ]);
-        expect(plan(live, {}, defaults).base.controlPlane).toEqual({ controllerLogLevel: "debug" });
+        const charts = {
+            "linkerd-control-plane 2024.5.3": { controllerLogLevel: "info", controllerReplicas: 1 },
+        };
+        expect(plan(live, {}, charts).base.controlPlane).toEqual({ controllerLogLevel: "debug" });
     });
 
     it("is refused where those defaults are not to be had", () => {
@@ -89,15 +97,31 @@ describe("taking over", () => {
         expect(keep).toEqual(NO_SETTINGS);
     });
 
-    it("names a setting that the target's chart does not know, and leaves it out", () => {
+    it("names a setting that the target's chart no longer knows, and hands it on all the same", () => {
         const overrides = { proxyInit: { resources: { cpu: { limit: "1" } } } };
-        const defaults = new Map([["linkerd-control-plane 2024.5.3", { proxyInit: { a: 1 } }]]);
-        const { base, lines, keep } = plan({ overrides }, {}, defaults);
-        expect(base.controlPlane).toEqual({});
+        const charts = {
+            "linkerd-control-plane 2024.5.3": { proxyInit: { a: 1, resources: {} } },
+            "linkerd-control-plane 2024.7.5": { proxyInit: { a: 1 } },
+        };
+        const newer = { linkerdVersion: "edge-24.7.5" };
+        const { base, lines, keep } = plan({ overrides }, newer, charts);
+        expect(base.controlPlane).toEqual(overrides);
         expect(keep?.controlPlane).toEqual(overrides);
         expect(lines).toContain(
-            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.5.3: left out while this version is the target",
+            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.7.5: handed on, without effect there",
         );
+        const { "linkerd-control-plane 2024.5.3": _before, ...target } = charts;
+        expect(plan({ overrides }, newer, target).lines.at(-1)).toBe(
+            "controlPlane.values: whether chart linkerd-control-plane 2024.7.5 knows every setting that was taken over was not checked: chart linkerd-control-plane 2024.5.3, which runs, is not to be had",
+        );
+    });
+
+    it("leaves nothing out at the version that runs, whatever its values.yaml lacks", () => {
+        const overrides = { tolerations: [{ operator: "Exists" }], highAvailability: true };
+        const charts = { "linkerd-control-plane 2024.5.3": { controllerReplicas: 1 } };
+        const { base, lines } = plan({ overrides, heartbeatSchedule: "7 3 * * *" }, {}, charts);
+        expect(base.controlPlane).toEqual({ ...overrides, heartbeatSchedule: "7 3 * * *" });
+        expect(lines.filter((line) => line.startsWith("setting "))).toEqual([]);
     });
 
     it("keeps checksums and the maker's mark only where the target is what runs", () => {
@@ -150,7 +174,18 @@ describe("taking over", () => {
                 args: ["-grafana-addr=grafana:3000", "-log-level=info", "-cluster-domain=x"],
             }),
         ];
-        const { keep, markViz } = plan({ overrides: {}, viz, tapInjectorPolicy: "Fail" });
+        const charts = {
+            "linkerd-viz 2024.5.3": {
+                defaultLogFormat: "plain",
+                defaultRegistry: "cr.l5d.io/linkerd",
+                nodeSelector: { "kubernetes.io/os": "linux" },
+            },
+        };
+        expect(runningCharts(configOf(), liveOf({ overrides: {}, viz }))).toEqual([
+            { name: "linkerd-viz", version: "2024.5.3" },
+        ]);
+        const live = { overrides: {}, viz, tapInjectorPolicy: "Fail" };
+        const { keep, markViz } = plan(live, {}, charts);
         expect(markViz).toBe(true);
         expect(keep?.viz).toEqual({
             prometheusUrl: "http://prometheus.monitoring:9090",
@@ -160,6 +195,127 @@ describe("taking over", () => {
             metricsAPI: { logLevel: "debug" },
             dashboard: { replicas: 2 },
         });
+    });
+
+    it("reads what else shows of it: where it runs, as whom, with what, and what it may do", () => {
+        const tolerations = [{ key: "dedicated", operator: "Exists" }];
+        const part = (name: string, runAsUser: number, fields: Partial<LiveComponent> = {}) =>
+            component(name, {
+                args: name === "tap" ? ["api", "-ignore-headers=cookie,authorization"] : [],
+                container: { name, securityContext: { runAsUser } },
+                pod: {
+                    metadata: {
+                        labels: { component: name, "linkerd.io/extension": "viz", team: "mesh" },
+                        annotations: {
+                            "linkerd.io/inject": "enabled",
+                            "config.linkerd.io/proxy-cpu-limit": "1",
+                            "kubectl.kubernetes.io/restartedAt": "2026-11-01T00:00:00Z",
+                            "example.com/a": "b",
+                        },
+                    },
+                    spec: { containers: [], nodeSelector: { os: "linux", zone: "a" }, tolerations },
+                },
+                ...fields,
+            });
+        const viz = [
+            part("metrics-api", 3000),
+            part("tap", 3000),
+            part("web", 77, { replicas: 2 }),
+            component("prometheus", {
+                image: "prom/prometheus:v2.48.1",
+                args: ["--log.level=info", "--a.path=/data", "--retention=12h", "--admin"],
+                container: {
+                    name: "prometheus",
+                    resources: { limits: { memory: "1Gi" }, requests: { memory: "8Mi", cpu: "1" } },
+                },
+            }),
+        ];
+        const vizExtras = {
+            pullSecrets: [{ name: "registry" }],
+            checks: false,
+            budgets: true,
+            claim: {
+                storageClass: "gp3",
+                accessMode: "ReadWriteOnce",
+                size: "50Gi",
+                helms: false,
+            },
+        };
+        const charts = {
+            "linkerd-viz 2024.5.3": {
+                defaultLogFormat: "plain",
+                defaultRegistry: "cr.l5d.io/linkerd",
+                defaultUID: 2103,
+                nodeSelector: { os: "linux" },
+                metricsAPI: { nodeSelector: { os: "linux" } },
+                prometheus: {
+                    image: { registry: "prom", name: "prometheus", tag: "v2.48.1" },
+                    args: { "a.path": "/data", retention: "6h" },
+                },
+            },
+        };
+        const proxy = { resources: { cpu: { limit: "1" } } };
+        expect(plan({ overrides: {}, viz, vizExtras }, {}, charts).keep?.viz).toEqual({
+            defaultUID: 3000,
+            podLabels: { team: "mesh" },
+            podAnnotations: { "example.com/a": "b" },
+            nodeSelector: { zone: "a" },
+            tolerations,
+            imagePullSecrets: [{ name: "registry" }],
+            enablePodDisruptionBudget: true,
+            metricsAPI: { nodeSelector: { zone: "a" }, tolerations, proxy },
+            tap: { ignoreHeaders: ["cookie", "authorization"], proxy },
+            dashboard: { replicas: 2, UID: 77, restrictPrivileges: true, proxy },
+            prometheus: {
+                args: { retention: "12h", admin: "" },
+                resources: { memory: { limit: "1Gi", request: "8Mi" }, cpu: { request: "1" } },
+                persistence: { storageClass: "gp3", accessMode: "ReadWriteOnce", size: "50Gi" },
+            },
+        });
+    });
+
+    it("compares viz with what Helm would make of it only in the update that takes it over", () => {
+        const live = { overrides: {}, viz: [component("web")] };
+        const release = {
+            revision: 1,
+            status: "deployed",
+            chartVersion: "2024.5.3",
+            config: {},
+        };
+        expect(plan(live).compareViz).toBe(true);
+        expect(plan({ ...live, release }).compareViz).toBe(true);
+        const newer = { linkerdVersion: "edge-24.7.5" };
+        expect(plan(live, newer).compareViz).toBe(true);
+        expect(plan({ ...live, release }, newer).compareViz).toBe(false);
+        const own = liveOf({ ...live, release });
+        const namespaces = [{ name: "linkerd-viz", stack: STACK }];
+        const later = planAdoption(configOf(), { ...own, namespaces }, STACK, new Map());
+        expect((later as Adoption).compareViz).toBe(false);
+    });
+
+    it.each([
+        { name: "without its setting", values: {}, helms: true, faults: 1 },
+        { name: "with its setting", values: { persistence: { size: "1Gi" } }, faults: 0 },
+        {
+            name: "without Prometheus",
+            values: { enabled: false, persistence: { size: "1Gi" } },
+            faults: 1,
+        },
+        { name: "which is not Helm's, or kept", values: {}, helms: false, faults: 0 },
+    ])("keeps Helm from deleting the claim of Prometheus: $name", ({ values, faults, ...rest }) => {
+        const claim = { storageClass: "gp3", accessMode: "ReadWriteOnce", size: "1Gi" };
+        const vizExtras = {
+            pullSecrets: [],
+            checks: true,
+            budgets: false,
+            claim: { ...claim, helms: rest.helms ?? true },
+        };
+        const found = claimFaults({ vizExtras }, { prometheus: values });
+        expect(found).toHaveLength(faults);
+        if (faults > 0) {
+            expect(found[0]?.subject).toBe("PersistentVolumeClaim linkerd-viz/prometheus");
+            expect(found[0]?.next).toContain(JSON.stringify(claim));
+        }
     });
 
     it("leaves a viz alone that the stack file does not want", () => {

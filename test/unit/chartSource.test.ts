@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { locateCharts } from "../../charts/source";
+import { locateCharts, readDefaults } from "../../charts/source";
 
 const run = promisify(execFile);
 const crds = { name: "linkerd-crds", version: "2024.7.5" };
@@ -96,6 +96,36 @@ describe("a located chart", () => {
         await chart();
         expect(await pathOf()).toMatch(/linkerd-crds-2024\.7\.5$/);
     });
+});
+
+describe("what a chart says of its settings", () => {
+    const files = {
+        "values.yaml": "a: 1\n# b: 2\n",
+        "templates/x.yaml": "{{ .Values.b }}",
+        "charts/inner/templates/_y.tpl": "{{ .Values.c }}",
+        "README.md": "{{ .Values.d }}",
+    };
+    const packed = async () => {
+        const folder = await chart(files);
+        const inner = join(folder, "charts");
+        await run("tar", ["-czf", join(inner, "inner.tgz"), "-C", inner, "inner"]);
+        await rm(join(inner, "inner"), { recursive: true });
+    };
+
+    it.each([
+        ["a directory", () => chart(files)],
+        ["a directory with another chart packed inside", packed],
+        ["an archive", () => archive(files)],
+    ])(
+        "is read from %s: values.yaml, and templates, where a key may be used only",
+        async (_, make) => {
+            await make();
+            const defaults = await readDefaults((await locate()).located, project);
+            const { values, templates } = defaults.get("linkerd-crds 2024.7.5") ?? {};
+            expect(values).toEqual({ a: 1 });
+            expect(templates?.match(/Values\.\w/g)?.sort()).toEqual(["Values.b", "Values.c"]);
+        },
+    );
 });
 
 describe("a chart that cannot be used", () => {

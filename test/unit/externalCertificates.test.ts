@@ -3,9 +3,14 @@ import type { LiveInstallation } from "../../cluster/adoption";
 import { externalCertificateFaults } from "../../plan/externalCertificates";
 import { NOTHING } from "./support/live";
 
-const faults = (live: Partial<LiveInstallation>, adopt = true, enabled = true) =>
+const faults = (
+    live: Partial<LiveInstallation>,
+    adopt = true,
+    enabled = true,
+    source: "adopted" | "cert-manager" = "adopted",
+) =>
     externalCertificateFaults(
-        { adopt, viz: { enabled, values: {} } },
+        { adopt, viz: { enabled, values: {} }, identity: { source } },
         { ...NOTHING, foreign: true, ...live },
     );
 const release = {
@@ -42,6 +47,16 @@ describe("an installation that gets its certificates from somebody else is not t
             { subject: "viz.values.tap.injectCaFrom of the live installation" },
         ]);
         expect(faults({ release }, true, false)).toEqual([]);
+    });
+
+    it("but cert-manager's injections are, where the stack has that source, too", () => {
+        const values = {
+            identity: { externalCA: true },
+            proxyInjector: { injectCaFrom: "linkerd/x" },
+        };
+        expect(faults({ values, release }, true, true, "cert-manager")).toMatchObject([
+            { subject: "controlPlane.values.identity.externalCA of the live installation" },
+        ]);
     });
 
     it("as charts and CLI have them by default, nothing is refused", () => {

@@ -6,10 +6,8 @@ import {
     NO_SETTINGS,
     settingFaults,
     settingLines,
-    settingsOf,
     unknownSettings,
     withoutDerived,
-    withoutSettings,
 } from "../../plan/settings";
 import { merge } from "../../plan/values";
 
@@ -72,13 +70,15 @@ describe("settings of a live installation", () => {
         { name: "what is there", values: { proxy: { logLevel: "x" } }, unknown: [] },
         { name: "anything below an empty map", values: { extra: { a: { b: 1 } } }, unknown: [] },
         { name: "a label of the user's", values: { nodeSelector: { zone: "a" } }, unknown: [] },
-    ])("are looked up in the target's chart: $name", ({ values, unknown }) => {
-        const defaults = { proxy: { logLevel: "warn" }, extra: {}, nodeSelector: { os: "linux" } };
-        expect(unknownSettings(values, defaults)).toEqual(unknown);
-        expect(settingsOf(withoutSettings(values, unknown)).map(([path]) => path)).toEqual(
-            settingsOf(values)
-                .map(([path]) => path)
-                .filter((path) => !unknown.some((one) => one.join() === path.join())),
+        { name: "what was a comment before", values: { tolerations: [{}] }, unknown: [] },
+        { name: "what is a comment by now", values: { moved: { cpu: 1 } }, unknown: [] },
+        { name: "a longer name", values: { mov: 1 }, unknown: [["mov"]] },
+    ])("are looked up in both charts: $name", ({ values, unknown }) => {
+        const both = { proxy: { logLevel: "warn" }, extra: {}, nodeSelector: { os: "linux" } };
+        const before = { ...both, gone: 0, mov: 0, moved: {}, proxy: { logLevel: "", gone: 0 } };
+        const templates = "{{ with .Values.moved }}{{ toYaml . }}{{ end }}";
+        expect(unknownSettings(values, { values: before }, { values: both, templates })).toEqual(
+            unknown,
         );
     });
 

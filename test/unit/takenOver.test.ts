@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { keepChecksums } from "../../charts/keepChecksums";
 import { absent, differences, droppedFields, undeclared } from "../../cluster/takenOver";
-import { takenOverLines, undeclaredLines } from "../../report/takenOver";
+import { takenOverLines, undeclaredLines, vizLines } from "../../report/takenOver";
 
 describe("what preview tells of an object that is taken over", () => {
     it.each([
@@ -77,6 +77,29 @@ describe("what preview tells of an object that is taken over", () => {
         expect(takenOverLines(Array.from({ length: 121 }, () => object)).at(-1)).toBe(
             "  and 1 objects more",
         );
+    });
+
+    it("says that pods restart where their template changes", () => {
+        const name = "Deployment a/b";
+        const changed = ["spec.template.spec.containers[0].args"];
+        expect(takenOverLines([{ name, managers: ["kubectl"], changed, dropped: [] }]).at(-1)).toBe(
+            "  takes over Deployment a/b (kubectl): differs in spec.template.spec.containers[0].args; its pods restart",
+        );
+    });
+
+    it("says of viz what Helm would change or add, its own marks aside", () => {
+        const changed = [
+            'metadata.labels["app.kubernetes.io/managed-by"]',
+            'metadata.annotations["meta.helm.sh/release-name"]',
+        ];
+        const object = { name: "Role linkerd/web", managers: ["kubectl"], changed, dropped: [] };
+        expect(vizLines([object], [])).toEqual(["adopt: Helm changes nothing of viz"]);
+        const other = { ...object, changed: [...changed, "rules"] };
+        expect(vizLines([object, other], ["ClusterRole x"])).toEqual([
+            "adopt: viz would not stay as it is; what viz.values should say else:",
+            "  Helm changes Role linkerd/web: differs in rules",
+            "  Helm adds ClusterRole x",
+        ]);
     });
 
     it("says of what nobody declares whether it goes", () => {

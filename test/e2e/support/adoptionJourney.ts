@@ -1,4 +1,10 @@
-import type { V1Secret } from "@kubernetes/client-node";
+import {
+    BatchV1Api,
+    RbacAuthorizationV1Api,
+    type KubernetesListObject,
+    type KubernetesObject,
+    type V1Secret,
+} from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parse } from "yaml";
 import type { ChartValues } from "../../../config";
@@ -14,6 +20,11 @@ import { snapshot } from "./snapshot";
 const SETTINGS = {
     controllerLogLevel: "debug",
     controllerReplicas: 2,
+    // Charts have these as comments only.
+    tolerations: [{ key: "dedicated", operator: "Exists" }],
+    destinationResources: { cpu: { request: "20m" } },
+    // No template reads it.
+    highAvailability: true,
     podAnnotations: { "example.com/team": "mesh" },
     proxy: { logLevel: "info,linkerd=debug", resources: { cpu: { request: "100m" } } },
     // The chart of edge-24.7.5 knows this no longer.
@@ -22,7 +33,10 @@ const SETTINGS = {
 const VIZ = {
     defaultLogLevel: "debug",
     grafana: { externalUrl: "https://grafana.example" },
-    dashboard: { replicas: 2 },
+    dashboard: { replicas: 2, restrictPrivileges: true },
+    tolerations: [{ key: "dedicated", operator: "Exists" }],
+    tap: { ignoreHeaders: ["cookie"], resources: { cpu: { request: "20m" } } },
+    prometheus: { args: { "storage.tsdb.retention.time": "12h" } },
 };
 
 /** Of a version before the old one. */
@@ -118,6 +132,8 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         expect(output).toMatch(
             /stays stale: shop\/Deployment\/web \(\d pods, proxy edge-24\.4\.1\): stale before the take-over/,
         );
+        expect(output).toContain("adopt: Helm changes nothing of viz");
+        expect(output).not.toContain("is not known to chart");
         expect(output).toContain(`left alone: ${LEFT_BEHIND} carries the control plane's label`);
     });
 
@@ -126,6 +142,7 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         const after = await state(journey);
         expect(after.pods).toEqual(before.pods);
         expect(after.specs).toEqual(before.specs);
+        expect(after.roles).toEqual(before.roles);
         expect(after.identity).toEqual(before.identity);
         expect(after.webhooks).toEqual(before.webhooks);
         expect(await settings(journey)).toMatchObject(SETTINGS);
@@ -141,12 +158,11 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
         expect(output).toContain(`prune: deletes ${LEFT_BEHIND}, which this stack does not`);
         expect(await leftBehind(journey)).toHaveLength(1);
         expect(output).toContain(
-            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.7.5: left out",
+            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.7.5: handed on",
         );
         await journey.up();
         expect(await leftBehind(journey)).toEqual([]);
-        const { proxyInit: _gone, ...kept } = SETTINGS;
-        expect(await settings(journey)).toMatchObject(kept);
+        expect(await settings(journey)).toMatchObject(SETTINGS);
         const { identity, webhooks } = await state(journey);
         expect(identity).toEqual(before.identity);
         expect(webhooks).toEqual(before.webhooks);
@@ -200,9 +216,16 @@ export function adoptionJourney({ name, installViz, revisions, freed }: Adoption
 }
 
 /** What adoption must leave alone. */
-async function state({ connection: { core, apps } }: Journey) {
+async function state({ connection: { core, apps, kubeconfig } }: Journey) {
     const pods = await core.listPodForAllNamespaces();
-    const deployments = await apps.listDeploymentForAllNamespaces();
+    const batch = kubeconfig.makeApiClient(BatchV1Api);
+    const rbac = kubeconfig.makeApiClient(RbacAuthorizationV1Api);
+    const specs: KubernetesListObject<KubernetesObject & { spec?: unknown }>[] = await Promise.all([
+        apps.listDeploymentForAllNamespaces(),
+        batch.listCronJobForAllNamespaces(),
+        core.listServiceForAllNamespaces(),
+    ]);
+    const roles = await rbac.listClusterRole({ labelSelector: "linkerd.io/extension=viz" });
     const issuer = await core.readNamespacedSecret({
         namespace: "linkerd",
         name: "linkerd-identity-issuer",
@@ -219,11 +242,14 @@ async function state({ connection: { core, apps } }: Journey) {
             .map(({ metadata }) => `${metadata?.namespace}/${metadata?.name} ${metadata?.uid}`)
             .sort(),
         specs: Object.fromEntries(
-            deployments.items.map(({ metadata, spec }) => [
-                `${metadata?.namespace}/${metadata?.name}`,
-                spec,
-            ]),
+            specs.flatMap(({ kind, items }) =>
+                items.map(({ metadata, spec }) => [
+                    `${kind} ${metadata?.namespace}/${metadata?.name}`,
+                    spec,
+                ]),
+            ),
         ),
+        roles: roles.items.map(({ metadata, rules }) => [metadata?.name, rules]),
         identity: { issuer: issuer.data, type: issuer.type, roots: roots.data },
         webhooks: Object.fromEntries(
             secrets

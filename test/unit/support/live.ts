@@ -11,6 +11,7 @@ export const NOTHING: LiveInstallation = {
     controlPlane: [],
     viz: [],
     tapInjectorPolicy: undefined,
+    vizExtras: undefined,
     release: undefined,
     records: [],
 };
