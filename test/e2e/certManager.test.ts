@@ -81,6 +81,12 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         admission().readMutatingWebhookConfiguration({
             name: "linkerd-proxy-injector-webhook-config",
         });
+    /** Who holds caBundle of the injector's webhook. */
+    const bundleOwners = async () =>
+        ((await injector()).metadata?.managedFields ?? [])
+            .filter(({ fieldsV1 }) => JSON.stringify(fieldsV1).includes('"f:caBundle"'))
+            .map(({ manager = "" }) => (manager.startsWith("cert-manager") ? manager : "stack"))
+            .sort();
     const sampleUids = async () => {
         const { items } = await journey.connection.core.listNamespacedPod({ namespace: "shop" });
         return items.map(({ metadata }) => metadata?.uid).sort();
@@ -151,11 +157,15 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         expect(metadata?.annotations?.["cert-manager.io/inject-ca-from"]).toBe(
             "linkerd/linkerd-proxy-injector",
         );
-        await waitFor("the injector to hold the bundle", async () =>
-            JSON.stringify((await injector()).metadata?.managedFields).includes(
-                "cert-manager-cainjector",
-            ),
-        );
+        await waitFor(
+            "the injector to hold the bundle, beside the stack",
+            async () => (await bundleOwners()).join() === "cert-manager-cainjector,stack",
+            60_000,
+        ).catch(async (error: unknown) => {
+            throw new Error(
+                `${String(error)}: ${(await bundleOwners()).join()}\n${certManager?.log}`,
+            );
+        });
         await journey.expectNoChanges();
         expect(verifier.violations()).toEqual([]);
     });
