@@ -135,37 +135,16 @@ export async function planByCertManager(
     live: LiveIdentity,
     surroundings: IdentitySurroundings,
 ): Promise<IdentityByCertManager | readonly Fault[]> {
-    const { trustDomain, now } = surroundings;
     const { issuer } = live;
-    if (issuer === undefined && live.installed) {
-        return [
-            {
-                subject: `Secret linkerd/${ISSUER_SECRET}`,
-                rule: "is missing although ConfigMap linkerd/linkerd-config says that a control plane is installed",
-                next: `kubectl -n linkerd get certificate ${ISSUER_SECRET}: where there is one, cert-manager makes the Secret again; else restore it from a backup`,
-            },
-        ];
-    }
-    if (issuer?.scheme === "linkerd.io/tls") {
-        return [
-            {
-                subject: `Secret linkerd/${ISSUER_SECRET}`,
-                value: issuer.scheme,
-                rule: "cert-manager writes the scheme kubernetes.io/tls, and a Secret's type cannot change",
-                next: "with identity.source: adopted, replace the Secret by one of type kubernetes.io/tls that has crt.pem and key.pem, the same as tls.crt and tls.key, and the anchors as ca.crt (pods keep what they have mounted); pulumi up; then change the source",
-            },
-        ];
+    const unfit = unfitFaults(live);
+    if (unfit.length > 0) {
+        return unfit;
     }
     const anchor =
-        live.anchor ?? (issuer === undefined ? await mintAnchor(trustDomain, now) : undefined);
+        live.anchor ??
+        (issuer ? undefined : await mintAnchor(surroundings.trustDomain, surroundings.now));
     if (anchor === undefined) {
-        return [
-            {
-                subject: `Secret linkerd/${ANCHOR_SECRET}`,
-                rule: "is missing, and cert-manager needs the trust anchor's key to sign with",
-                next: `kubectl -n linkerd create secret tls ${ANCHOR_SECRET} --cert ANCHOR.crt --key ANCHOR.key, with the anchor that the mesh trusts`,
-            },
-        ];
+        return [NO_ANCHOR];
     }
     const trustAnchors = issuer?.trustAnchors ?? `${anchor.certificate.trim()}\n`;
     const faults = [
@@ -181,7 +160,6 @@ export async function planByCertManager(
         "restart these pods, which trust other anchors than the mesh, before the source changes",
         surroundings.now,
     );
-    const [certificate] = readBundle(anchor.certificate);
     return strangers.length > 0
         ? strangers
         : {
@@ -189,13 +167,43 @@ export async function planByCertManager(
               trustAnchors,
               ca: trustAnchors,
               anchor,
-              lines:
-                  issuer === undefined || issuer.byCertManager
-                      ? []
-                      : [
-                            `identity: cert-manager issues and renews from now on, signed by trust anchor ${certificate?.fingerprint256}; the trust anchors stay, the Secrets of issuer and webhooks change hands, and nothing restarts for it`,
-                        ],
+              lines: issuer && !issuer.byCertManager ? [takeOverLine(anchor)] : [],
           };
+}
+
+function takeOverLine({ certificate }: NamedPair): string {
+    const [anchor] = readBundle(certificate);
+    return `identity: cert-manager issues and renews from now on, signed by trust anchor ${anchor?.fingerprint256}; the trust anchors stay, the Secrets of issuer and webhooks change hands, and nothing restarts for it`;
+}
+
+const NO_ANCHOR: Fault = {
+    subject: `Secret linkerd/${ANCHOR_SECRET}`,
+    rule: "is missing, and cert-manager needs the trust anchor's key to sign with",
+    next: `kubectl -n linkerd create secret tls ${ANCHOR_SECRET} --cert ANCHOR.crt --key ANCHOR.key, with the anchor that the mesh trusts`,
+};
+
+/** A Secret that cert-manager could not go on with. */
+function unfitFaults({ issuer, installed }: LiveIdentity): Fault[] {
+    const subject = `Secret linkerd/${ISSUER_SECRET}`;
+    if (issuer === undefined && installed) {
+        return [
+            {
+                subject,
+                rule: "is missing although ConfigMap linkerd/linkerd-config says that a control plane is installed",
+                next: `kubectl -n linkerd get certificate ${ISSUER_SECRET}: where there is one, cert-manager makes the Secret again; else restore it from a backup`,
+            },
+        ];
+    }
+    return issuer?.scheme === "linkerd.io/tls"
+        ? [
+              {
+                  subject,
+                  value: issuer.scheme,
+                  rule: "cert-manager writes the scheme kubernetes.io/tls, and a Secret's type cannot change",
+                  next: "with identity.source: adopted, replace the Secret by one of type kubernetes.io/tls that has crt.pem and key.pem, the same as tls.crt and tls.key, and the anchors as ca.crt (pods keep what they have mounted); pulumi up; then change the source",
+              },
+          ]
+        : [];
 }
 
 /** cert-manager signs with this anchor, so that the mesh has to trust it. */

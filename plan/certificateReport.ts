@@ -61,7 +61,7 @@ export function certificateReport(
         declared,
         leaving: others
             .filter(({ name }) => !issued.has(name))
-            .map((one) => ({ ...one, verdict: `${one.verdict}; goes with this update` })),
+            .map((one) => ({ ...one, verdict: `${one.verdict}; ${fateOf(one, identity)}` })),
         renewed: entriesOf(
             { trustAnchors: "", issuer: issuer?.certificate ?? "" },
             { ...live.webhooks, bundles: {} },
@@ -73,6 +73,13 @@ export function certificateReport(
                 verdict: `${one.verdict === ENDS_SOON ? "valid" : one.verdict}; cert-manager renews it`,
             })),
     };
+}
+
+/** cert-manager goes on with a certificate that fits what it is asked for, and renews it when its time comes. */
+function fateOf({ name }: CertificateEntry, { issuer }: { readonly issuer?: unknown }): string {
+    return issuer === undefined && name !== "trust anchor" && name !== "webhook CA"
+        ? "cert-manager takes it over"
+        : "goes with this update";
 }
 
 /** Names, as entries have them, of what cert-manager wrote. */

@@ -39,6 +39,7 @@ const ALL_BUT_ONE = [
     ...["namespaces", "nodes", "pods", "events", "endpoints", "configmaps", "secrets", "services"],
     ...["serviceaccounts", "deployments", "daemonsets", "statefulsets", "replicasets"],
     ...["controllerrevisions", "jobs", "cronjobs", "poddisruptionbudgets", "leases", "ingresses"],
+    ...["persistentvolumeclaims", "podmonitors", "issuers", "certificates"],
     ...["horizontalpodautoscalers", "roles", "rolebindings", "clusterroles", "clusterrolebindings"],
     ...["customresourcedefinitions", "apiservices", "httproutes", "grpcroutes", "serviceprofiles"],
     ...["mutatingwebhookconfigurations", "validatingwebhookconfigurations", "servers"],

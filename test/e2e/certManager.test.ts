@@ -64,6 +64,7 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         return {
             uid: metadata?.uid,
             byCertManager: managers.some((one) => one.startsWith("cert-manager")),
+            byStack: managers.some((one) => !one.startsWith("cert-manager")),
             certificate: Buffer.from(data?.["tls.crt"] ?? "", "base64").toString(),
         };
     };
@@ -81,6 +82,12 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         admission().readMutatingWebhookConfiguration({
             name: "linkerd-proxy-injector-webhook-config",
         });
+    /** Who holds caBundle of the injector's webhook. */
+    const bundleOwners = async () =>
+        ((await injector()).metadata?.managedFields ?? [])
+            .filter(({ fieldsV1 }) => JSON.stringify(fieldsV1).includes('"f:caBundle"'))
+            .map(({ manager = "" }) => (manager.startsWith("cert-manager") ? manager : "stack"))
+            .sort();
     const sampleUids = async () => {
         const { items } = await journey.connection.core.listNamespacedPod({ namespace: "shop" });
         return items.map(({ metadata }) => metadata?.uid).sort();
@@ -139,7 +146,7 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         const secrets = await readAll([ISSUER, ...LEAVES]);
         const { output } = await journey.preview();
         expect(output).toMatch(/identity: cert-manager issues and renews from now on/);
-        expect(output).toMatch(/certificate issuer: .*; goes with this update/);
+        expect(output).toMatch(/certificate issuer: .*; cert-manager takes it over/);
         await upWithoutRefusal();
         const after = await readAll([ISSUER, ...LEAVES]);
         expect(after.map(({ byCertManager }) => byCertManager)).toEqual(after.map(() => true));
@@ -150,11 +157,6 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         const { metadata } = await injector();
         expect(metadata?.annotations?.["cert-manager.io/inject-ca-from"]).toBe(
             "linkerd/linkerd-proxy-injector",
-        );
-        await waitFor("the injector to hold the bundle", async () =>
-            JSON.stringify((await injector()).metadata?.managedFields).includes(
-                "cert-manager-cainjector",
-            ),
         );
         await journey.expectNoChanges();
         expect(verifier.violations()).toEqual([]);
@@ -175,6 +177,11 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         );
         const renewed = await read(ISSUER);
         expect(renewed.certificate).not.toBe(before.issuer.certificate);
+        // With the first certificate of its own cert-manager knows the CA that it injects.
+        await waitFor(
+            `the injector to hold the bundle beside the stack; its log: ${certManager?.log}`,
+            async () => (await bundleOwners()).join() === "cert-manager-cainjector,stack",
+        );
         await journey.expectNoChanges();
 
         await journey.editVersion(NEW);
@@ -193,7 +200,7 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         await upWithoutRefusal();
         const after = await readAll([ISSUER, ...LEAVES]);
         expect(after.map(({ uid }) => uid)).toEqual(before.map(({ uid }) => uid));
-        expect(after.map(({ byCertManager }) => byCertManager)).toEqual(after.map(() => false));
+        expect(after.map(({ byStack }) => byStack)).toEqual(after.map(() => true));
         const ends = after.map(({ certificate }) => readBundle(certificate)[0]?.validTo ?? "");
         for (const end of ends) {
             expect(Date.parse(end)).toBeGreaterThan(Date.now() + 365 * 24 * 3_600_000);

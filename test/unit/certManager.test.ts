@@ -322,7 +322,7 @@ it("the report keeps what cert-manager renews out of what the stack declares", a
         entries.map(({ name, verdict }) => `${name}: ${verdict}`);
     const before = reportOf([]);
     expect(verdicts(before.declared)).toEqual(["trust anchor: valid"]);
-    expect(verdicts(before.leaving)).toEqual(["issuer: valid; goes with this update"]);
+    expect(verdicts(before.leaving)).toEqual(["issuer: valid; cert-manager takes it over"]);
     expect(before.renewed).toEqual([]);
     const after = reportOf(["linkerd/linkerd-identity-issuer"]);
     expect(verdicts(after.renewed)).toEqual(["issuer: valid; cert-manager renews it"]);

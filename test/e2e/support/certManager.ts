@@ -16,6 +16,8 @@ const GO_FOLDER = fileURLToPath(new URL("../../../toolchain/go/cert-manager", im
 
 /** The real controllers and the real injector, beside the cluster (toolchain/go/cert-manager). */
 export interface CertManager {
+    /** Its last words. */
+    readonly log: string;
     /** Ends it. Safe to repeat. */
     stop(): Promise<void>;
 }
@@ -34,6 +36,16 @@ export async function installCrds({ connection }: Journey): Promise<void> {
         ) as k8s.V1CustomResourceDefinition;
         await extensions.createCustomResourceDefinition({ body });
     }
+    await waitFor("cert-manager's CRDs", async () => {
+        const { items } = await extensions.listCustomResourceDefinition();
+        return items
+            .filter(({ spec }) => spec.group === "cert-manager.io")
+            .every(({ status }) =>
+                status?.conditions?.some(
+                    (one) => one.type === "Established" && one.status === "True",
+                ),
+            );
+    });
 }
 
 /** Deployments as cert-manager's chart labels them; the cluster simulates their pods. */
@@ -76,11 +88,9 @@ export async function startCertManager({ cluster }: Journey): Promise<CertManage
     await writeFile(file, kubeconfig.exportConfig(), { mode: 0o600 });
     const running: Leashed = startLeashed(programs["cert-manager"].path, [`--kubeconfig=${file}`]);
     return {
-        stop: async () => {
-            if (running.ended) {
-                console.log(`cert-manager had ended: ${running.log}`);
-            }
-            await running.end();
+        get log() {
+            return running.log;
         },
+        stop: () => running.end(),
     };
 }
