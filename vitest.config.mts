@@ -8,10 +8,10 @@ export default defineConfig({
                 test: {
                     name: "e2e",
                     include: ["test/e2e/**/*.test.ts"],
-                    // Journeys start clusters; two cores carry one file at a time.
-                    fileParallelism: false,
-                    testTimeout: 600_000,
-                    hookTimeout: 600_000,
+                    // Journeys start clusters and wait half of the time; two cores carry two files at a time.
+                    maxWorkers: 2,
+                    testTimeout: 900_000,
+                    hookTimeout: 900_000,
                 },
             },
         ],
