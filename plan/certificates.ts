@@ -103,10 +103,15 @@ export function without(
 
 /**
  * Annotation linkerd.io/trust-root-sha256 of a pod whose proxy was given this bundle: the injector hashes the text of
- * ConfigMap linkerd-identity-trust-roots, which the chart trims.
+ * ConfigMap linkerd-identity-trust-roots as it stands there, final line break included.
  */
-export function trustRootHash(bundle: string): string {
-    return createHash("sha256").update(bundle.trim()).digest("hex");
+export function trustRootHash(text: string): string {
+    return createHash("sha256").update(text).digest("hex");
+}
+
+/** The same for a bundle that the chart writes there, trimmed. */
+export function chartTrustRootHash(bundle: string): string {
+    return trustRootHash(bundle.trim());
 }
 
 /** What is wrong with a pair (at a time, where one is given), as one sentence; undefined where nothing is. */

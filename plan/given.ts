@@ -1,4 +1,4 @@
-import { trustRootHash } from "./certificates";
+import { chartTrustRootHash } from "./certificates";
 import { imageTag } from "./images";
 import { at } from "./values";
 
@@ -35,7 +35,7 @@ export function takesOverAsItRuns(
         version === target.version &&
         proxyTagOf(values, target.version) === target.proxy &&
         trustRoots !== undefined &&
-        trustRootHash(trustRoots) === target.trustRoot &&
+        chartTrustRootHash(trustRoots) === target.trustRoot &&
         target.issuedAt === undefined
     );
 }

@@ -8,7 +8,7 @@ import type { Fault } from "./faults";
 import { externalCertificateFaults } from "./externalCertificates";
 import { certificateReport, type CertificateEntry } from "./certificateReport";
 import { certManagerFaults, handBackFaults, planByCertManager } from "./certManager";
-import { trustRootHash } from "./certificates";
+import { chartTrustRootHash } from "./certificates";
 import type { DataPlane } from "../cluster/dataPlane";
 import { proxyTarget, type Target } from "./dataPlane";
 import { spanMilliseconds } from "./durations";
@@ -260,7 +260,7 @@ export async function planLinkerd(
     const change = changeOf(version, live);
     const given = {
         proxy: proxyTagOf(values, version.tag),
-        trustRoot: trustRootHash(identity.trustAnchors),
+        trustRoot: chartTrustRootHash(identity.trustAnchors),
     };
     return {
         version,

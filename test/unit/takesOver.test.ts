@@ -2,7 +2,7 @@ import { ApiException, type V1ConfigMap } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import { ADOPTED_MANAGER } from "../../cluster/adopt";
 import type { Connection } from "../../cluster/connection";
-import { trustRootHash } from "../../plan/certificates";
+import { chartTrustRootHash } from "../../plan/certificates";
 import { planDataPlane, proxyTarget, STALE_BEFORE, verifyDataPlane } from "../../plan/dataPlane";
 import { takesOverAsItRuns } from "../../plan/given";
 import { meshOf } from "../../rollout/mesh";
@@ -10,7 +10,7 @@ import { dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
 
 const OLD = "edge-24.5.3";
 const ROOTS = "-----BEGIN CERTIFICATE-----\nroot\n-----END CERTIFICATE-----\n";
-const target = { version: OLD, proxy: OLD, trustRoot: trustRootHash(ROOTS) };
+const target = { version: OLD, proxy: OLD, trustRoot: chartTrustRootHash(ROOTS) };
 
 describe("an update that only takes over restarts nothing, of what somebody else left stale either", () => {
     const live = { foreign: true, version: OLD, values: {}, trustRoots: ROOTS };
