@@ -6,7 +6,7 @@ import type { ChartValues } from "../config";
 import { NO_SETTINGS, SECTIONS, withoutDerived, type Settings } from "../plan/settings";
 import { isMap } from "../plan/values";
 import { found, type Connection } from "./connection";
-import { readLinkerdConfig } from "./linkerdConfig";
+import type { LinkerdConfig } from "./linkerdConfig";
 
 /** ConfigMap of namespace linkerd in which the stack keeps the settings that it took over. */
 export const SETTINGS_CONFIG_MAP = "mesh-upgrade-adopted";
@@ -94,13 +94,16 @@ export interface LiveInstallation {
     readonly records: readonly HelmRecords[];
 }
 
-export async function observeInstallation(connection: Connection): Promise<LiveInstallation> {
+/** `config`: what ConfigMap linkerd-config holds. */
+export async function observeInstallation(
+    connection: Connection,
+    config: LinkerdConfig | undefined,
+): Promise<LiveInstallation> {
     const { core, apps, kubeconfig } = connection;
     const batch = kubeconfig.makeApiClient(k8s.BatchV1Api);
     const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
-    const [config, overrides, taken, heartbeat, own, viz, releases, records, tapInjector] =
+    const [overrides, taken, heartbeat, own, viz, releases, records, tapInjector] =
         await Promise.all([
-            readLinkerdConfig(core),
             found(core.readNamespacedSecret({ namespace: "linkerd", name: OVERRIDES })),
             found(
                 core.readNamespacedConfigMap({ namespace: "linkerd", name: SETTINGS_CONFIG_MAP }),

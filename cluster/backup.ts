@@ -1,6 +1,7 @@
 import { isSecret, makesItself, stripped, type BackupObject } from "../plan/backup";
 import { ApiError, type KubeApi, type RawObject } from "./api";
 import { isLinkerdCrd } from "./linkerd";
+import { baseOf } from "./rawApi";
 
 /** The mesh's own namespaces; everything of the kinds below that stands in them belongs to a backup. */
 export const NAMESPACES = ["linkerd", "linkerd-viz"];
@@ -130,10 +131,9 @@ async function list(
     query: Readonly<Record<string, string>>,
     keep: (object: BackupObject) => void,
 ): Promise<void> {
-    const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
     await api
         .list(
-            `${base}${place}/${plural}`,
+            `${baseOf(apiVersion)}${place}/${plural}`,
             // Items of a list do not tell what they are.
             (item) => keep({ apiVersion, kind: name, ...item } as unknown as BackupObject),
             query,

@@ -60,10 +60,6 @@ export interface LiveLinkerd {
     readonly identity: LiveIdentity;
     readonly webhooks: LiveWebhookCertificates;
     readonly certManager: LiveCertManager;
-    /** Helm's newest record of release linkerd-viz. */
-    readonly vizRelease: { readonly revision: number; readonly status: string } | undefined;
-    /** Whether Deployments of viz stand there, of a Helm release or of the linkerd CLI. */
-    readonly vizObjects: boolean;
     /** How what is installed was configured. */
     readonly installation: LiveInstallation;
     /** Git version of the API server: `v1.34.4`. */
@@ -84,10 +80,10 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     const secret = (namespace: string, name: string) =>
         found(core.readNamespacedSecret({ namespace, name }));
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
+    const config = await readLinkerdConfig(core);
     const [
         linkerd,
         viz,
-        config,
         crds,
         issuer,
         anchor,
@@ -100,7 +96,6 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     ] = await Promise.all([
         found(core.readNamespace({ name: "linkerd" })),
         found(core.readNamespace({ name: "linkerd-viz" })),
-        readLinkerdConfig(core),
         listAll((page) => extensions.listCustomResourceDefinition(page)),
         secret("linkerd", ISSUER_SECRET),
         secret("linkerd", ANCHOR_SECRET),
@@ -108,7 +103,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         readTrustRoots(core),
         readWebhookBundles(connection),
         secret("linkerd", WEBHOOK_CA_SECRET),
-        observeInstallation(connection),
+        observeInstallation(connection, config),
         kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
     ]);
     const leaves = await Promise.all(
@@ -149,8 +144,6 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
             bundles,
         },
         certManager,
-        vizRelease: installation.release,
-        vizObjects: installation.viz.length > 0,
         installation,
         serverVersion: code.gitVersion,
     };

@@ -1,6 +1,6 @@
 import type { V1ObjectMeta } from "@kubernetes/client-node";
 import { ApiError, type KubeApi } from "./api";
-import type { ObjectReference } from "./rawApi";
+import { baseOf, type ObjectReference } from "./rawApi";
 
 /** A kind of object that a mesh installs, and where it is listed. */
 interface MeshKind {
@@ -76,7 +76,6 @@ export async function listLabelled(
 ): Promise<MeshObject[]> {
     const lists = await Promise.all(
         kinds.map(async ({ apiVersion, kind, resource }) => {
-            const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
             const slim = (item: Readonly<Record<string, unknown>>): MeshObject | undefined => {
                 const { name, namespace, labels, annotations, managedFields, ownerReferences } =
                     item["metadata"] as V1ObjectMeta;
@@ -97,7 +96,9 @@ export async function listLabelled(
                 };
             };
             try {
-                const { items } = await api.list(`${base}/${resource}`, slim, { labelSelector });
+                const { items } = await api.list(`${baseOf(apiVersion)}/${resource}`, slim, {
+                    labelSelector,
+                });
                 return items;
             } catch (error) {
                 if (error instanceof ApiError && error.status === 404) {

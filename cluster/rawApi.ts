@@ -85,7 +85,8 @@ export class RawApi {
     }
 }
 
-function baseOf(apiVersion: string): string {
+/** Path of a group's API: `/apis/apps/v1`, `/api/v1`. */
+export function baseOf(apiVersion: string): string {
     return apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
 }
 

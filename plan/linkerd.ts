@@ -86,10 +86,11 @@ export function ownershipFaults(
     config: Pick<LinkerdStackConfig, "viz" | "crds" | "linkerdVersion" | "adopt">,
 ): readonly Fault[] {
     const faults: Fault[] = [];
+    const { viz, release } = live.installation;
     const inUse = new Map([
         ["linkerd", live.installed || live.identity.issuer !== undefined],
         ...(config.viz.enabled
-            ? [["linkerd-viz", live.vizObjects || live.vizRelease !== undefined] as const]
+            ? [["linkerd-viz", viz.length > 0 || release !== undefined] as const]
             : []),
     ]);
     const owner = (name: string) => live.namespaces.find((one) => one.name === name)?.stack;
@@ -242,7 +243,7 @@ export async function planLinkerd(
         ...(isFaults(adoption) ? adoption : []),
         ...externalCertificateFaults(config, live.installation),
         ...(config.viz.enabled
-            ? [...releaseFaults(live), ...claimFaults(live.installation, all.viz)]
+            ? [...releaseFaults(live.installation), ...claimFaults(live.installation, all.viz)]
             : []),
         ...(byCertManager
             ? certManagerFaults(live.certManager, stack, config.adopt)

@@ -1,5 +1,4 @@
 import type { LiveRelease } from "../cluster/adoption";
-import type { LiveLinkerd } from "../cluster/linkerd";
 import type { ChartValues } from "../config";
 import type { Fault } from "./faults";
 import { settingsOf } from "./settings";
@@ -16,18 +15,21 @@ const SUBJECT = "Helm release linkerd-viz/linkerd-viz";
 
 /** Faults of a viz release that an earlier run left half-way. */
 export function releaseFaults({
-    vizRelease,
-    vizObjects,
-}: Pick<LiveLinkerd, "vizRelease" | "vizObjects">): readonly Fault[] {
-    if (!vizRelease?.status.startsWith("pending-")) {
+    release,
+    viz,
+}: {
+    readonly release: Pick<LiveRelease, "revision" | "status"> | undefined;
+    readonly viz: readonly unknown[];
+}): readonly Fault[] {
+    if (!release?.status.startsWith("pending-")) {
         return [];
     }
-    const { revision, status } = vizRelease;
+    const { revision, status } = release;
     const forget = `kubectl -n linkerd-viz delete secret sh.helm.release.v1.linkerd-viz.v${revision}`;
     const repair =
         revision > 1
             ? `helm -n linkerd-viz rollback linkerd-viz ${revision - 1} (or: ${forget})`
-            : vizObjects
+            : viz.length > 0
               ? // To uninstall would delete them: they may be those that were there before the release.
                 `${forget} (the objects stay, and the next update takes them)`
               : `helm -n linkerd-viz uninstall linkerd-viz (or: ${forget})`;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mint, type KeyPair } from "../../plan/certificates";
 import { startJourney, type Journey } from "./support/journey";
-import { snapshot } from "./support/snapshot";
+import { expectRefused } from "./support/refusal";
 
 const SECRET = { namespace: "linkerd", name: "linkerd-identity-issuer" };
 const YEAR_MS = 365 * 24 * 3_600_000;
@@ -59,15 +59,7 @@ describe("an identity in the scheme of the linkerd CLI is kept, and judged befor
             body: { ...secret, data: dataOf(pair) },
         });
     };
-    async function refused(...expected: RegExp[]): Promise<void> {
-        const before = await snapshot(journey.connection);
-        const { output } = await journey.failingUp();
-        for (const one of expected) {
-            expect(output).toMatch(one);
-        }
-        expect(output).toMatch(/mesh-upgrade refused; nothing was changed/);
-        expect(await snapshot(journey.connection)).toEqual(before);
-    }
+    const refused = (...expected: RegExp[]) => expectRefused(journey, ...expected);
 
     it("stays byte by byte; its key is in no value, state or ConfigMap", async () => {
         await journey.up();

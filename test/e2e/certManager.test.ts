@@ -9,7 +9,7 @@ import {
 } from "./support/certManager";
 import { NEW, startJourney, type Journey } from "./support/journey";
 import { PodProber } from "./support/podProber";
-import { snapshot } from "./support/snapshot";
+import { expectRefused } from "./support/refusal";
 import { TrustVerifier } from "./support/trustVerifier";
 import { waitFor } from "./support/waiting";
 
@@ -120,13 +120,7 @@ describe("cert-manager takes over a running mesh's certificates and gives them b
         expect(namespaces[NAMESPACE]?.created).toBeGreaterThan(50);
         return outcome.output;
     }
-    async function refused(expected: RegExp): Promise<void> {
-        const before = await snapshot(journey.connection);
-        const { output } = await journey.failingUp();
-        expect(output).toMatch(expected);
-        expect(output).toMatch(/mesh-upgrade refused; nothing was changed/);
-        expect(await snapshot(journey.connection)).toEqual(before);
-    }
+    const refused = (expected: RegExp) => expectRefused(journey, expected);
 
     it("step 1: without cert-manager the change is refused, and where it does not run", async () => {
         await source("cert-manager");

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readBundle } from "../../plan/certificates";
 import { OLD, startJourney, type Journey } from "./support/journey";
 import { filesBelow, privateKeyTexts } from "./support/privateKeys";
-import { snapshot } from "./support/snapshot";
+import { expectRefused } from "./support/refusal";
 import { TrustVerifier } from "./support/trustVerifier";
 import { waitFor } from "./support/waiting";
 
@@ -55,15 +55,7 @@ describe("a user rotates the trust anchor in stages, and no two pods ever lack a
             .filter((pod) => pod.status?.phase !== "Succeeded")
             .map((pod) => `${pod.metadata?.namespace}/${pod.metadata?.name}`);
     };
-    async function refused(...expected: RegExp[]): Promise<void> {
-        const before = await snapshot(journey.connection);
-        const { output } = await journey.failingUp();
-        for (const one of expected) {
-            expect(output).toMatch(one);
-        }
-        expect(output).toMatch(/mesh-upgrade refused; nothing was changed/);
-        expect(await snapshot(journey.connection)).toEqual(before);
-    }
+    const refused = (...expected: RegExp[]) => expectRefused(journey, ...expected);
     async function remove(...names: string[]): Promise<void> {
         const { core } = journey.connection;
         for (const path of names) {

@@ -10,7 +10,7 @@ import { versionOfChart } from "../../plan/versions";
 import { controlPlaneValues } from "../../plan/values";
 import { webhookName, WEBHOOKS } from "../../plan/webhooks";
 import { helmRecord } from "./support/helmRecord";
-import { EMPTY, NOTHING } from "./support/live";
+import { EMPTY, NOTHING, releaseOf } from "./support/live";
 
 const now = new Date("2026-11-21T00:00:00Z");
 const STACK = "acme/mesh/prod";
@@ -147,7 +147,7 @@ describe("the plan", () => {
         const config = configOf("edge-24.7.5", { crds: { values: { linkerdVersion: "x" } } });
         const live = at("edge-24.5.3", {
             namespaces: ["linkerd", "linkerd-viz"].map((name) => ({ name, stack: STACK })),
-            vizRelease: { revision: 2, status: "pending-upgrade" },
+            installation: { ...NOTHING, release: releaseOf(2, "pending-upgrade") },
             identity: { installed: true },
             webhooks: { ca: { certificate: "", key: "" }, leaves: {}, bundles: {} },
         });
@@ -188,7 +188,9 @@ describe("the plan", () => {
 
     it("does not let a broken release of viz stand in the way where the stack has no viz", async () => {
         const config = configOf("edge-24.7.5", { viz: { enabled: false } });
-        const live = at("edge-24.5.3", { vizRelease: { revision: 1, status: "pending-install" } });
+        const live = at("edge-24.5.3", {
+            installation: { ...NOTHING, release: releaseOf(1, "pending-install") },
+        });
         expect(await planLinkerd(config, live, { stack: STACK, now })).toMatchObject({
             change: "upgrade",
         });

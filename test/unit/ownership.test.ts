@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { LiveCrd, LiveLinkerd } from "../../cluster/linkerd";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { ownershipFaults } from "../../plan/linkerd";
-import { EMPTY } from "./support/live";
+import { EMPTY, NOTHING, releaseOf, VIZ } from "./support/live";
 
 const STACK = "acme/mesh/prod";
 const OTHER = "acme/mesh/dev";
@@ -69,7 +69,7 @@ describe("an installation that is not this stack's is never touched", () => {
             live: {
                 namespaces: mine,
                 installed: true,
-                vizRelease: { revision: 1, status: "deployed" },
+                installation: { ...NOTHING, release: releaseOf(1, "deployed") },
                 crds: [crdOf(STACK)],
             },
             faults: [],
@@ -91,12 +91,15 @@ describe("an installation that is not this stack's is never touched", () => {
         },
         {
             name: "a viz of the CLI is refused",
-            live: { namespaces: [owned("linkerd", STACK)], vizObjects: true },
+            live: {
+                namespaces: [owned("linkerd", STACK)],
+                installation: { ...NOTHING, viz: [VIZ] },
+            },
             faults: [unmade("linkerd-viz")],
         },
         {
             name: "a viz of Helm is refused",
-            live: { vizRelease: { revision: 1, status: "deployed" } },
+            live: { installation: { ...NOTHING, release: releaseOf(1, "deployed") } },
             faults: [unmade("linkerd-viz")],
         },
         {
@@ -124,7 +127,7 @@ describe("an installation that is not this stack's is never touched", () => {
 
     it("a viz of somebody else is nobody's business where the stack has none", () => {
         const viz = { enabled: false };
-        expect(faultsOf({ vizObjects: true }, { viz })).toEqual([]);
+        expect(faultsOf({ installation: { ...NOTHING, viz: [VIZ] } }, { viz })).toEqual([]);
         const namespaces = [owned("linkerd-viz", OTHER)];
         expect(faultsOf({ namespaces }, { viz })).toEqual([]);
     });

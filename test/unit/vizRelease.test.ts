@@ -6,14 +6,14 @@ import type { Fault } from "../../plan/faults";
 import { planLinkerd } from "../../plan/linkerd";
 import { releaseFaults, releaseKeyFaults } from "../../plan/vizRelease";
 import { helmRecord } from "./support/helmRecord";
-import { EMPTY, NOTHING } from "./support/live";
+import { EMPTY, NOTHING, VIZ } from "./support/live";
 
 describe("a viz release that was left half-way", () => {
     it.each([undefined, "deployed", "failed", "superseded", "uninstalled"])(
         "is no fault as %s",
         (status) => {
-            const vizRelease = status === undefined ? undefined : { revision: 2, status };
-            expect(releaseFaults({ vizRelease, vizObjects: true })).toEqual([]);
+            const release = status === undefined ? undefined : { revision: 2, status };
+            expect(releaseFaults({ release, viz: [VIZ] })).toEqual([]);
         },
     );
 
@@ -23,41 +23,38 @@ describe("a viz release that was left half-way", () => {
         {
             name: "a first install with nothing there",
             release: { revision: 1, status: "pending-install" },
-            vizObjects: false,
+            viz: [],
             next: `helm -n linkerd-viz uninstall linkerd-viz (or: ${forget(1)})`,
         },
         {
             name: "a first install over a viz that was there before, which nothing may delete",
             release: { revision: 1, status: "pending-install" },
-            vizObjects: true,
+            viz: [VIZ],
             next: `${forget(1)} (the objects stay, and the next update takes them)`,
         },
         {
             name: "an upgrade",
             release: { revision: 3, status: "pending-upgrade" },
-            vizObjects: true,
+            viz: [VIZ],
             next: `helm -n linkerd-viz rollback linkerd-viz 2 (or: ${forget(3)})`,
         },
         {
             name: "a rollback",
             release: { revision: 4, status: "pending-rollback" },
-            vizObjects: true,
+            viz: [VIZ],
             next: `helm -n linkerd-viz rollback linkerd-viz 3 (or: ${forget(4)})`,
         },
-    ])(
-        "is refused with the command that repairs it: $name",
-        ({ release: vizRelease, vizObjects, next }) => {
-            const { revision, status } = vizRelease;
-            expect(releaseFaults({ vizRelease, vizObjects })).toEqual([
-                {
-                    subject: "Helm release linkerd-viz/linkerd-viz",
-                    value: status,
-                    rule: `revision ${revision} was interrupted; Helm refuses another operation on it`,
-                    next: `${next}, then: pulumi up --refresh`,
-                },
-            ]);
-        },
-    );
+    ])("is refused with the command that repairs it: $name", ({ release, viz, next }) => {
+        const { revision, status } = release;
+        expect(releaseFaults({ release, viz })).toEqual([
+            {
+                subject: "Helm release linkerd-viz/linkerd-viz",
+                value: status,
+                rule: `revision ${revision} was interrupted; Helm refuses another operation on it`,
+                next: `${next}, then: pulumi up --refresh`,
+            },
+        ]);
+    });
 });
 
 describe("a viz release whose values hold private keys would bring them into the state", () => {

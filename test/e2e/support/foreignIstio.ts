@@ -1,5 +1,6 @@
 import { KubeApi } from "../../../cluster/api";
 import type { Connection } from "../../../cluster/connection";
+import { baseOf } from "../../../cluster/rawApi";
 import type { KubeObject } from "../../../plan/istio/manifests";
 import { waitFor } from "./waiting";
 
@@ -67,9 +68,8 @@ export async function existing(
 }
 
 export function pathOf({ apiVersion, kind, metadata: { name, namespace } }: KubeObject): string {
-    const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
     const place = namespace === undefined ? "" : `/namespaces/${namespace}`;
-    return `${base}${place}/${kind.toLowerCase()}s/${name}`;
+    return `${baseOf(apiVersion)}${place}/${kind.toLowerCase()}s/${name}`;
 }
 
 /** What revisions share of an unrevisioned install. */

@@ -1,4 +1,4 @@
-import type { LiveInstallation } from "../../../cluster/adoption";
+import type { LiveComponent, LiveInstallation, LiveRelease } from "../../../cluster/adoption";
 import type { LiveLinkerd } from "../../../cluster/linkerd";
 
 /** Nothing is installed. */
@@ -25,8 +25,24 @@ export const EMPTY: LiveLinkerd = {
     identity: { installed: false },
     webhooks: { leaves: {}, bundles: {} },
     certManager: { crds: [], available: [], certificates: [], wrote: [], owned: [] },
-    vizRelease: undefined,
-    vizObjects: false,
     installation: NOTHING,
     serverVersion: "v1.34.4",
+};
+
+/** Helm's record of viz. */
+export const releaseOf = (revision: number, status: string): LiveRelease => ({
+    revision,
+    status,
+    chartVersion: "2024.5.3",
+    config: {},
+});
+
+/** A Deployment of viz, whoever made it. */
+export const VIZ: LiveComponent = {
+    name: "web",
+    replicas: 1,
+    args: [],
+    image: "",
+    checksum: undefined,
+    createdBy: undefined,
 };
