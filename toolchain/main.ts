@@ -6,7 +6,9 @@ async function main(): Promise<void> {
         const seconds = Math.floor((Date.now() - start) / 1000);
         process.stderr.write(`[${String(seconds).padStart(4)} s] ${line}\n`);
     };
-    process.stdout.write(table(await ensureToolchain({ progress, with: ["prometheus", "helm", "cert-manager"] })));
+    process.stdout.write(
+        table(await ensureToolchain({ progress, with: ["prometheus", "helm", "cert-manager"] })),
+    );
 }
 
 /** One line per program: name, version, origin, path; absent ones at the end with the reason. */
