@@ -2,6 +2,7 @@ import { KubernetesObjectApi, type KubernetesObject, type V1Secret } from "@kube
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
+import { KubeApi } from "../../../cluster/api";
 import { mint } from "../../../plan/certificates";
 import { merge } from "../../../plan/values";
 import type { ChartValues } from "../../../config";
@@ -12,6 +13,9 @@ import { waitFor } from "./waiting";
 /** As the linkerd CLI signs what it makes. */
 const CLI = `linkerd/cli ${OLD}`;
 const CHART_VERSION = OLD.replace("edge-", "20");
+
+const MANAGER = "kubectl-client-side-apply";
+const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /** Helm with a home of its own; values go through stdin, since process arguments are no place for keys. */
 export function helmOf(journey: Journey, helm: string) {
@@ -67,19 +71,22 @@ async function render(helm: Helm, chart: string, namespace: string, values: Char
 /** The request that `kubectl apply` sends for an object that does not exist. */
 async function apply(journey: Journey, objects: readonly KubernetesObject[]): Promise<void> {
     const client = KubernetesObjectApi.makeApiClient(journey.connection.kubeconfig);
+    const api = new KubeApi(journey.connection);
     for (const object of objects) {
         const applied = `${JSON.stringify(object)}\n`;
         const annotations = {
             ...object.metadata?.annotations,
             "kubectl.kubernetes.io/last-applied-configuration": applied,
         };
-        await client.create(
-            { ...object, metadata: { ...object.metadata, annotations } },
-            undefined,
-            undefined,
-            "kubectl-client-side-apply",
-        );
+        const body = { ...object, metadata: { ...object.metadata, annotations } };
+        if (object.kind === "CustomResourceDefinition") {
+            // The client's model of a schema drops the extensions that it cannot name (x-kubernetes-int-or-string).
+            await api.send("POST", CRDS, { body, query: { fieldManager: MANAGER } });
+        } else {
+            await client.create(body, undefined, undefined, MANAGER);
+        }
     }
+    api.close();
 }
 
 function namespace(name: string, labels: Record<string, string>): KubernetesObject {
