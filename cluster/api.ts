@@ -8,6 +8,8 @@ import { ConnectionError, Transport, type Answer } from "./transport";
 const unzip = promisify(gunzip);
 
 const PATIENCE_MS = 60_000;
+/** A server under load asks for up to 32 s (priority and fairness), each time: pauses it asks for are waited for so long in all. */
+const ASKED_MS = 300_000;
 /** Besides watches. */
 const REQUESTS_AT_ONCE = 16;
 const PAGE = "500";
@@ -33,7 +35,10 @@ export class ApiError extends Error {
 }
 
 export interface ApiOptions {
-    /** How long answers that pass (429, 5xx, no connection) are ridden out, in ms. Defaults to 60_000. */
+    /**
+     * How long answers that pass (429, 5xx, no connection) are ridden out, in ms, besides pauses that the server asks for
+     * (Retry-After; 5 minutes of them). 0 tries once. Defaults to 60_000.
+     */
     readonly patienceMs?: number;
     /** Told once per retry, e.g. "the API server answers 429; again in 2 s". */
     readonly onRetry?: (reason: string) => void;
@@ -180,7 +185,8 @@ export class KubeApi {
         headers: Readonly<Record<string, string>> = {},
     ): Promise<RawObject> {
         const { patienceMs = PATIENCE_MS, onRetry } = this.options;
-        const deadline = performance.now() + patienceMs;
+        let deadline = performance.now() + patienceMs;
+        let askedLeftMs = patienceMs > 0 ? ASKED_MS : 0;
         const backoff = new Backoff();
         for (;;) {
             try {
@@ -194,6 +200,10 @@ export class KubeApi {
                     throw error;
                 }
                 const pause = backoff.next(retryAfterMs(error));
+                if (retryAfterMs(error) > 0 && pause <= askedLeftMs) {
+                    askedLeftMs -= pause;
+                    deadline += pause;
+                }
                 if (performance.now() + pause > deadline) {
                     throw error;
                 }

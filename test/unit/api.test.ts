@@ -107,6 +107,23 @@ describe("a request", () => {
         expect(server.requests).toHaveLength(2);
     });
 
+    it("waits as long as the server asks, whatever its patience", async () => {
+        const { server, api } = await play(
+            [failure(429, "later", { "Retry-After": "1" }), json({ kind: "Done" })],
+            { patienceMs: 100 },
+        );
+        expect(await api.send("GET", "/api")).toEqual({ kind: "Done" });
+        expect(server.requests).toHaveLength(2);
+    });
+
+    it("without patience is sent once, also where the server asks for a pause", async () => {
+        const { server, api } = await play([failure(429, "later", { "Retry-After": "1" })], {
+            patienceMs: 0,
+        });
+        await expect(api.send("GET", "/api")).rejects.toThrow("later");
+        expect(server.requests).toHaveLength(1);
+    });
+
     it("that creates is not sent twice where it may have been carried out", async () => {
         const { server, api } = await play([cut, failure(504, "timed out"), halfAnswer]);
         const create = () => api.send("POST", "/things", { body: { a: 1 } });

@@ -7,6 +7,11 @@ import { route, userKubeconfig } from "./users";
 
 const priorityLevels = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations";
 const tickMs = 50;
+/**
+ * After a request that was turned down. From three a second on, the API server doubles what Retry-After asks for, up to
+ * 32 s, for everybody of the level: a fault of that length is not meant.
+ */
+const calmMs = 600;
 
 /**
  * Leaves a user of `userKubeconfig` a share of the API server that is tiny, and that a flood of
@@ -35,11 +40,13 @@ export async function flood429(
         held.clear();
     };
     const began = Date.now();
+    let calmUntil = 0;
+    const turnedDown = () => (calmUntil = Date.now() + calmMs);
     const tick = () => {
         const busy = (Date.now() - began) % everyMs < busyMs;
         // One more than there is room for is turned down; it goes in when the user lets a seat go.
-        if (busy) hold(options, held);
-        else release();
+        if (!busy) release();
+        else if (Date.now() >= calmUntil) hold(options, held, turnedDown);
     };
     const timer = setInterval(tick, tickMs);
     const end = setTimeout(() => void flood.undo().catch(() => undefined), limitMs);
@@ -59,7 +66,7 @@ export async function flood429(
  * A request that keeps its seat at the cost of nothing: the API server waits for a body that does
  * not come. Many quick requests would keep both sides' processors busy instead.
  */
-function hold(options: RequestOptions, held: Set<ClientRequest>): void {
+function hold(options: RequestOptions, held: Set<ClientRequest>, turnedDown: () => void): void {
     const call = request({
         ...options,
         method: "POST",
@@ -72,6 +79,7 @@ function hold(options: RequestOptions, held: Set<ClientRequest>): void {
         response.resume();
         call.destroy();
         drop();
+        turnedDown();
     });
     call.on("error", drop);
     call.flushHeaders();
