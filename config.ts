@@ -1,8 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { fatalIds, ISTIO_CHECKS, LINKERD_CHECKS } from "./plan/checks/table";
 import { isSpan, spanMilliseconds, type Span } from "./plan/durations";
 import { RefusedError, type Fault } from "./plan/faults";
-import { istioSection, resolveIstio, type IstioConfig } from "./plan/istio/config";
+import { resolveIstio, type IstioConfig } from "./plan/istio/config";
+import { istioSection } from "./plan/istio/section";
+import { policyFaults, policyOf, policySection, type PolicyConfig } from "./plan/policy/config";
 import type { Rotation } from "./plan/rotation";
 import { rollout, type Rollout } from "./plan/waves";
 import { isFault, parseLinkerdVersion, type LinkerdVersion } from "./plan/versions";
@@ -36,6 +39,18 @@ export interface BackupConfig {
     readonly recipient?: string | undefined;
 }
 
+/** How the review of an update is shown. */
+export interface ReportConfig {
+    /** Path of a HTML file, relative to the project; undefined: none is written. */
+    readonly html?: string | undefined;
+    /** Path of a JSON file, relative to the project; undefined: none is written. */
+    readonly json?: string | undefined;
+    /** Whether preview lists 40 workloads of each wave, or all of them with all that is known. Defaults to short. */
+    readonly workloads: "short" | "all";
+    /** What becomes of an update without permissions that it needs. Defaults to refuse. */
+    readonly permissions: "refuse" | "tell";
+}
+
 /** How far the webhooks' certificates have become the stack's own; see plan/webhooks.ts. */
 export type WebhookStage = (typeof WEBHOOK_STAGES)[number];
 const WEBHOOK_STAGES = ["adopted", "publish", "swap", "own"] as const;
@@ -60,6 +75,11 @@ export interface Config {
     /** Helm repository (https://...) or directory with `<chart>-<version>` directories or archives. */
     readonly charts: string;
     readonly rollout: Rollout;
+    /** What the user decided about rules and notices. */
+    readonly policy: PolicyConfig;
+    /** Health checks whose failure is listed and does not refuse. Defaults to none. */
+    readonly checks: { readonly ignore: readonly string[] };
+    readonly report: ReportConfig;
 }
 
 /** Linkerd, upgraded in place. */
@@ -160,6 +180,27 @@ const certificates = z.strictObject({
     webhooks: z.enum(WEBHOOK_STAGES).optional(),
 });
 
+const IGNORABLE = fatalIds([...LINKERD_CHECKS, ...ISTIO_CHECKS]);
+/** Below the project, so that a review never overwrites anything else. */
+const fileOf = (ending: string) =>
+    z
+        .string()
+        .refine(
+            (path) =>
+                path.endsWith(ending) &&
+                !/^([/\\~]|[a-z]:)/i.test(path) &&
+                !path.split(/[/\\]/).includes(".."),
+            `must be a path inside the project that ends in ${ending}`,
+        )
+        .optional();
+
+const report = z.strictObject({
+    html: fileOf(".html"),
+    json: fileOf(".json"),
+    workloads: z.enum(["short", "all"]).default("short"),
+    permissions: z.enum(["refuse", "tell"]).default("refuse"),
+});
+
 const schema = z.strictObject({
     context: z.string().min(1, "must name a context of the kubeconfig"),
     kubeconfig: z.string().default(""),
@@ -195,6 +236,17 @@ const schema = z.strictObject({
         .strictObject({ enabled: z.boolean().default(true), values })
         .default({ enabled: true, values: {} }),
     rollout: rollout.prefault({}),
+    policy: policySection.prefault({}),
+    checks: z
+        .strictObject({
+            ignore: z
+                .array(
+                    z.enum(IGNORABLE, "must be the id of a fatal check, as docs/checks.md has it"),
+                )
+                .default([]),
+        })
+        .prefault({}),
+    report: report.prefault({}),
 });
 
 const NEXT: Readonly<Record<string, string>> = {
@@ -202,6 +254,9 @@ const NEXT: Readonly<Record<string, string>> = {
     clusterUid:
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
     backup: "set backup.directory to a path and, for Secrets, backup.recipient to an age recipient (docs/backup.md)",
+    "istio.override":
+        "move its ids to policy.override, and take istio.override out: pulumi config rm --path istio.override",
+    report: "set report.html and report.json to files of the project, report.workloads to short or all, report.permissions to refuse or tell (docs/review.md)",
     identity:
         "set identity.source to generated, adopted or cert-manager, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
 };
@@ -232,6 +287,7 @@ export function parseConfig(
     faults.push(...webhookStageFaults(result.data));
     const istio = result.data?.istio && resolveIstio(result.data.istio, result.data.rollout.waves);
     faults.push(...(istio?.faults ?? []));
+    faults.push(...(result.data ? policyFaults(result.data.policy) : []));
     if (!result.success || faults.length > 0) {
         throw new RefusedError(faults);
     }
@@ -241,6 +297,9 @@ export function parseConfig(
         kubeconfig,
         charts,
         rollout,
+        policy,
+        checks,
+        report,
         adopt,
         prune,
         identity,
@@ -250,7 +309,15 @@ export function parseConfig(
         controlPlane,
         viz,
     } = result.data;
-    const common = { context, clusterUid, rollout, kubeconfig: kubeconfig || undefined };
+    const common = {
+        context,
+        clusterUid,
+        rollout,
+        report,
+        checks,
+        policy: policyOf(policy),
+        kubeconfig: kubeconfig || undefined,
+    };
     if (istio) {
         return {
             ...common,
@@ -357,7 +424,10 @@ export async function readConfig(): Promise<StackConfig> {
         "controlPlane",
         "viz",
         "rollout",
+        "checks",
+        "report",
         "istio",
+        "policy",
     ]) {
         raw[key] = parseJson(config.get(key));
     }
@@ -409,7 +479,10 @@ function isEmpty(value: unknown): boolean {
 function toFault(issue: z.core.$ZodIssue, raw: Readonly<Record<string, unknown>>): Fault {
     const [key = ""] = issue.path.map(String);
     const path = issue.path.map(String).join(".");
-    const next = NEXT[key] ?? `edit ${path || "the stack file"}; Pulumi.yaml describes each key`;
+    const next =
+        NEXT[path] ??
+        NEXT[key] ??
+        `edit ${path || "the stack file"}; Pulumi.yaml describes each key`;
     const found = issue.path.reduce<unknown>(
         (value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part],
         raw,

@@ -19,4 +19,9 @@ export default tseslint.config(
         files: ["**/*.mjs"],
         languageOptions: { globals: { process: "readonly", console: "readonly" } },
     },
+    {
+        files: ["**/*.cjs"],
+        languageOptions: { globals: { __dirname: "readonly", process: "readonly" } },
+        rules: { "@typescript-eslint/no-require-imports": "off" },
+    },
 );

@@ -2,7 +2,11 @@
 import { spawn } from "node:child_process";
 import { bootstrap, project } from "./bootstrap.mjs";
 
-const benches = { rollout: "rollout.ts", "rollout-large": "rolloutLarge.ts" };
+const benches = {
+    rollout: "rollout.ts",
+    "rollout-large": "rolloutLarge.ts",
+    preview: "preview.ts",
+};
 const [name, ...options] = process.argv.slice(2);
 const script = benches[name];
 if (!script) {

@@ -2,8 +2,9 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { verifySha256, verifySignature } from "../plan/istio/archive";
-import type { IstioConfig, IstioRevision } from "../plan/istio/config";
+import type { IstioConfig } from "../plan/istio/config";
 import { splitManifests, type KubeObject, type SplitManifests } from "../plan/istio/manifests";
+import type { IstioRevision } from "../plan/istio/names";
 import type { Fault } from "../plan/faults";
 
 /**

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { RefusedError } from "../plan/faults";
-import { cacheDirectory } from "../toolchain/index";
+import { cacheDirectory } from "../toolchain/cache";
 import type { ChartRequest } from "./source";
 
 const index = z.looseObject({

@@ -62,14 +62,13 @@ export interface LiveClaim {
     readonly helms: boolean;
 }
 
-/** Of viz, what shows elsewhere than in its Deployments. */
+/** Of a viz without a Helm release, what shows elsewhere than in its Deployments. */
 export interface LiveVizExtras {
     readonly pullSecrets: readonly { readonly name: string }[];
     /** Whether the dashboard may look at the cluster's resources, for its checks. */
     readonly checks: boolean;
     /** Whether it has disruption budgets. */
     readonly budgets: boolean;
-    readonly claim: LiveClaim | undefined;
 }
 
 /** How what is installed was configured, by whomever. */
@@ -87,8 +86,10 @@ export interface LiveInstallation {
     readonly viz: readonly LiveComponent[];
     /** failurePolicy of viz's webhook. */
     readonly tapInjectorPolicy: string | undefined;
-    /** Undefined: there is no viz. */
+    /** Undefined: there is no viz, or its Helm release has all of this. */
     readonly vizExtras: LiveVizExtras | undefined;
+    /** Of viz's Prometheus; undefined: none. */
+    readonly vizClaim: LiveClaim | undefined;
     readonly release: LiveRelease | undefined;
     /** Of CRDs and control plane. */
     readonly records: readonly HelmRecords[];
@@ -102,7 +103,7 @@ export async function observeInstallation(
     const { core, apps, kubeconfig } = connection;
     const batch = kubeconfig.makeApiClient(k8s.BatchV1Api);
     const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
-    const [overrides, taken, heartbeat, own, viz, releases, records, tapInjector] =
+    const [overrides, taken, heartbeat, own, viz, releases, records, tapInjector, claim] =
         await Promise.all([
             found(core.readNamespacedSecret({ namespace: "linkerd", name: OVERRIDES })),
             found(
@@ -127,6 +128,12 @@ export async function observeInstallation(
                     name: "linkerd-tap-injector-webhook-config",
                 }),
             ),
+            found(
+                core.readNamespacedPersistentVolumeClaim({
+                    namespace: "linkerd-viz",
+                    name: "prometheus",
+                }),
+            ),
         ]);
     const text = overrides?.data?.[OVERRIDES];
     return {
@@ -145,7 +152,11 @@ export async function observeInstallation(
         controlPlane: own.items.map(component),
         viz: viz.items.map(component),
         tapInjectorPolicy: tapInjector?.webhooks?.[0]?.failurePolicy,
-        vizExtras: viz.items.length > 0 ? await observeVizExtras(connection) : undefined,
+        vizExtras:
+            viz.items.length > 0 && releases.items.length === 0
+                ? await observeVizExtras(connection)
+                : undefined,
+        vizClaim: claim && claimOf(claim),
         release: await newestRelease(releases.items),
         records: await recordsOf(records.items),
     };
@@ -155,20 +166,18 @@ async function observeVizExtras({ core, kubeconfig }: Connection): Promise<LiveV
     const rbac = kubeconfig.makeApiClient(k8s.RbacAuthorizationV1Api);
     const policy = kubeconfig.makeApiClient(k8s.PolicyV1Api);
     const namespace = "linkerd-viz";
-    const [account, checks, budgets, claim] = await Promise.all([
+    const [account, checks, budgets] = await Promise.all([
         found(core.readNamespacedServiceAccount({ namespace, name: "metrics-api" })),
         found(rbac.readClusterRole({ name: "linkerd-linkerd-viz-web-check" })),
         policy.listNamespacedPodDisruptionBudget({
             namespace,
             labelSelector: "linkerd.io/extension=viz",
         }),
-        found(core.readNamespacedPersistentVolumeClaim({ namespace, name: "prometheus" })),
     ]);
     return {
         pullSecrets: (account?.imagePullSecrets ?? []).map(({ name = "" }) => ({ name })),
         checks: checks !== undefined,
         budgets: budgets.items.length > 0,
-        claim: claim && claimOf(claim),
     };
 }
 

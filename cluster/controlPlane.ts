@@ -47,13 +47,14 @@ const PROBES = 5;
 
 /**
  * Whether the control plane serves `target`, before any workload is restarted: linkerd-config names the version,
- * the Deployments are rolled out, and the injector, asked with a dry run that makes no pod, gives a new pod the
- * proxy of the target.
+ * the Deployments are rolled out, `health` has no faults, and the injector, asked with a dry run that makes no pod, gives a
+ * new pod the proxy of the target.
  */
 export async function checkControlPlane(
     connection: Connection,
     target: Wanted,
     dataPlane: Pick<DataPlane, "pods" | "namespaceLabels">,
+    health: () => Promise<ControlPlaneChecks> = () => Promise.resolve({ passed: [], faults: [] }),
 ): Promise<ControlPlaneChecks> {
     const passed: string[] = [];
     const faults: Fault[] = [];
@@ -97,6 +98,12 @@ export async function checkControlPlane(
                 next: `kubectl -n linkerd describe deployment ${one.metadata?.name}`,
             });
         }
+    }
+    if (faults.length === 0) {
+        // An injector that nobody can reach would be asked in vain, and for minutes.
+        const checks = await health();
+        passed.push(...checks.passed);
+        faults.push(...checks.faults);
     }
     if (faults.length === 0) {
         const { answer, refusals } = await askInjector(core, target, askable(dataPlane));

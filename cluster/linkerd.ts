@@ -14,6 +14,7 @@ import {
     type NamedPair,
 } from "../plan/identity";
 import { POD_SECURITY } from "../plan/podSecurity";
+import { readRecord, VERSIONS_ANNOTATION } from "../plan/policy/record";
 import { at } from "../plan/values";
 import {
     WEBHOOK_CA_SECRET,
@@ -25,6 +26,7 @@ import type { LiveCertManager } from "../plan/certManager";
 import { observeInstallation, type LiveInstallation } from "./adoption";
 import { isWrittenByCertManager, observeCertManager } from "./certManager";
 import { found, listAll, type Connection } from "./connection";
+import { UPDATING } from "./health/unfinished";
 import { readLinkerdConfig, readTrustRoots, type LinkerdConfig } from "./linkerdConfig";
 import { readWebhookBundles } from "./webhookBundles";
 
@@ -36,8 +38,12 @@ export interface LiveNamespace {
     readonly name: string;
     /** Stack that owns what is installed in it; undefined: none. */
     readonly stack: string | undefined;
+    /** Versions that ran in it, as far as they were recorded. */
+    readonly ran?: readonly string[];
     /** Pod Security level that is enforced in it; absent: the cluster's default. */
     readonly podSecurity?: string;
+    /** Version of the update that began last, as long as it has not ended; see cluster/health/unfinished.ts. */
+    readonly updating?: string;
 }
 
 export interface LiveCrd {
@@ -151,9 +157,12 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
 
 function liveNamespace({ metadata }: k8s.V1Namespace): LiveNamespace {
     const podSecurity = metadata?.labels?.[POD_SECURITY];
+    const updating = metadata?.annotations?.[UPDATING];
     return {
         name: metadata?.name ?? "",
         stack: metadata?.annotations?.[STACK_ANNOTATION],
+        ran: readRecord(metadata?.annotations?.[VERSIONS_ANNOTATION]),
+        ...(updating === undefined ? {} : { updating }),
         ...(podSecurity === undefined ? {} : { podSecurity }),
     };
 }

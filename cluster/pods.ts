@@ -89,7 +89,8 @@ export function podRecordWithAnchors(
     };
 }
 
-const TRUST_ANCHORS = "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS";
+/** Variable of the proxy with the trust anchors. */
+export const TRUST_ANCHORS = "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS";
 export const FROM_CONFIG_MAP = "linkerd-identity-trust-roots";
 
 function keepAnchors(

@@ -30,6 +30,8 @@ export interface WorkloadRecord {
     readonly partition: number;
     /** Pods that may be missing while it rolls, by its own strategy. */
     readonly maxUnavailable: number;
+    /** Pods above its replicas while it rolls, by its own strategy. */
+    readonly surge: number;
     /** Pods that roll at a time: missing or surplus. */
     readonly step: number;
     readonly paused: boolean;
@@ -71,6 +73,7 @@ export function deploymentRecord(one: k8s.V1Deployment): WorkloadRecord {
         replicas,
         strategy,
         maxUnavailable: strategy === "Recreate" ? replicas : Math.min(down, replicas),
+        surge: strategy === "Recreate" ? 0 : surge,
         step: strategy === "Recreate" ? replicas : surge + down,
         paused: one.spec?.paused ?? false,
         revision: one.metadata?.annotations?.[REVISION],
@@ -87,6 +90,7 @@ export function statefulSetRecord(one: k8s.V1StatefulSet): WorkloadRecord {
         strategy: one.spec?.updateStrategy?.type ?? "RollingUpdate",
         partition,
         maxUnavailable: Math.min(down, replicas),
+        surge: 0,
         step: down,
         revision: one.status?.updateRevision,
     };
@@ -102,6 +106,7 @@ export function daemonSetRecord(one: k8s.V1DaemonSet): WorkloadRecord {
         replicas,
         strategy: one.spec?.updateStrategy?.type ?? "RollingUpdate",
         maxUnavailable: Math.min(down, replicas),
+        surge,
         step: surge + down,
     };
 }
@@ -114,6 +119,7 @@ export function rolloutRecord(one: ArgoRollout): WorkloadRecord {
         strategy: "restartAt",
         // Its restart goes through the eviction API, one pod or maxUnavailable of them at a time.
         maxUnavailable: 1,
+        surge: 0,
         step: 1,
         paused: one.spec?.paused ?? false,
         restartedAt: one.spec?.restartAt,

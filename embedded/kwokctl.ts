@@ -100,6 +100,21 @@ function egressSelector(socket: string): object {
     };
 }
 
+/**
+ * Aggregated APIs are told whose headers to trust, as kubeadm and every managed cluster do; `linkerd check --pre` asks for it.
+ * The CA is the only one there is, and nobody has a certificate of that name.
+ */
+function requestHeaders(directory: string, cluster: string): Record<string, string> {
+    const pki = join(layout(directory).kwok, "clusters", cluster, "pki");
+    return {
+        "requestheader-client-ca-file": join(pki, "ca.crt"),
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+    };
+}
+
 async function configuration(directory: string, record: ClusterRecord): Promise<object> {
     const [etcd, peer, api, manager, scheduler, kwok] = await freePorts(6);
     const extra = (name: string, args: Record<string, string>) => ({
@@ -143,6 +158,7 @@ async function configuration(directory: string, record: ClusterRecord): Promise<
             {
                 ...extra("kube-apiserver", {
                     "egress-selector-config-file": layout(directory).egress,
+                    ...requestHeaders(directory, record.name),
                 }),
                 // Collecting garbage less often saves a tenth of its time. More workers in the
                 // controllers cost time instead: they write the states in between, too.

@@ -3,7 +3,11 @@ import { isProgressing, type Canary } from "../cluster/canaries";
 import { workloadKey, type DataPlane, type MeshedPod, type Workload } from "../cluster/dataPlane";
 import { blockedBy } from "./budgets";
 import type { Fault } from "./faults";
+import type { Meshed } from "./policy/proxyPort";
 import { isInWave, type Scope, type Selectable, type WaveSettings } from "./waves";
+
+/** Label that the injector adds to a pod. */
+const MESHED = "linkerd.io/control-plane-ns";
 
 /** What a pod of Istio shows that has no sidecar, or is to have none. */
 export const NO_SIDECAR = "no sidecar";
@@ -182,6 +186,14 @@ export function planWorkload(
 /** The workloads and lone pods that waves select from. */
 export function selectables(dataPlane: DataPlane): Selectable[] {
     return grouped(dataPlane).map(({ selectable }) => selectable);
+}
+
+/** Labels of the mesh's pods, once for each workload: NetworkPolicies select by them. */
+export function meshedLabels(dataPlane: DataPlane): Meshed[] {
+    return grouped(dataPlane).map(({ selectable, workload }) => ({
+        namespace: selectable.namespace,
+        labels: { ...(workload?.podLabels ?? selectable.labels), [MESHED]: "linkerd" },
+    }));
 }
 
 /** Pods of a wave that have not finished and are not on their way out. */
@@ -377,7 +389,7 @@ function actionFor(
         : { action: "restart" };
 }
 
-function groupBy<T>(items: readonly T[], by: (item: T) => string): Map<string, T[]> {
+export function groupBy<T>(items: readonly T[], by: (item: T) => string): Map<string, T[]> {
     const groups = new Map<string, T[]>();
     for (const item of items) {
         const group = groups.get(by(item)) ?? [];

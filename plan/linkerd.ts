@@ -21,6 +21,7 @@ import {
 } from "./identity";
 import { plannedEnd } from "./plannedEnd";
 import { podSecurityLabel } from "./podSecurity";
+import { RULES, ruled } from "./policy/rules";
 import type { Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
@@ -137,34 +138,42 @@ export function ownershipFaults(
     return faults;
 }
 
-function isGatewayApi(crd: string): boolean {
+/** Whether a CRD, by its name, is of the Gateway API. */
+export function isGatewayApi(crd: string): boolean {
     return crd.endsWith(".gateway.networking.k8s.io");
 }
 
 /** From this chart on the CRDs of the Gateway API come only where the values ask for them. */
 const GATEWAY_API_OPTIONAL = "2025.9.4";
 
-function bringsGatewayApi({
+/** The name of before wins where both are set (linkerd-crds from edge-25.3.2 on, gateway.networking.k8s.io_httproutes.yaml). */
+export function bringsGatewayApi({
     crds,
     linkerdVersion,
-}: Pick<LinkerdStackConfig, "crds" | "linkerdVersion">) {
-    const asked = crds.values["installGatewayAPI"] ?? crds.values["enableHttpRoutes"];
+}: Pick<LinkerdStackConfig, "crds" | "linkerdVersion">): boolean {
+    const asked = crds.values["enableHttpRoutes"] ?? crds.values["installGatewayAPI"];
     return typeof asked === "boolean"
         ? asked
         : semver.lt(linkerdVersion.chartVersion, GATEWAY_API_OPTIONAL);
 }
 
-/** Faults of charts that do not run on this API server. */
-export function chartFaults(charts: readonly LocatedChart[], serverVersion: string): Fault[] {
+/** Faults of charts that do not run on this API server. Helm would refuse them too, so no override helps. */
+export function chartFaults(
+    charts: readonly LocatedChart[],
+    serverVersion: string,
+): readonly Fault[] {
     return charts
         .filter((chart) => chart.kubeVersion !== undefined)
         .filter((chart) => !semver.satisfies(baseVersion(serverVersion), rangeOf(chart)))
-        .map((chart) => ({
-            subject: `chart ${chart.name} ${chart.version}`,
-            value: serverVersion,
-            rule: `the chart asks for Kubernetes ${chart.kubeVersion}`,
-            next: "upgrade the cluster first, or choose an older linkerdVersion",
-        }));
+        .flatMap((chart) => {
+            const fault = {
+                subject: `chart ${chart.name} ${chart.version}`,
+                value: serverVersion,
+                rule: `the chart asks for Kubernetes ${chart.kubeVersion}`,
+                next: "upgrade the cluster first, or choose an older linkerdVersion",
+            };
+            return ruled(RULES.linkerdKubernetes, fault, new Set()).faults;
+        });
 }
 
 /** Helm takes commas between the parts of a range (helm.sh/docs/topics/charts), semver takes spaces. */
@@ -319,7 +328,8 @@ function issuerSince(
     return identity.issuedAt === live?.issuedAt ? (live.servedSince ?? Infinity) : Infinity;
 }
 
-function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPlan["change"] {
+/** What the version line asks for. */
+export function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPlan["change"] {
     if (!live.installed) {
         return "install";
     }

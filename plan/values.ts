@@ -85,7 +85,7 @@ export function controlPlaneValues(
 
 /**
  * The issuer's key never is a value: values stand in plaintext in the state. The chart that wants one gets a placeholder,
- * and its Secret is dropped (charts/postRender.ts) for the one that the stack declares.
+ * and its Secret is dropped (charts/orderManifests.ts) for the one that the stack declares.
  */
 function issuerValues({
     scheme,

@@ -24,7 +24,7 @@ const OWN_SCHEDULE = ["metricsAPI", "prometheus"];
 const CHARTS_OWN =
     /^(component|namespace|linkerd\.io\/.+|config(\.alpha|\.beta)?\.linkerd\.io\/proxy-.+|checksum\/config|app\.kubernetes\.io\/.+|cluster-autoscaler\.kubernetes\.io\/safe-to-evict|kubectl\.kubernetes\.io\/.+)$/;
 
-type Live = Pick<LiveInstallation, "viz" | "tapInjectorPolicy" | "vizExtras">;
+type Live = Pick<LiveInstallation, "viz" | "tapInjectorPolicy" | "vizExtras" | "vizClaim">;
 
 /**
  * Settings of a viz that the linkerd CLI installed: nothing keeps them but what runs. What does not show in Deployments,
@@ -150,11 +150,11 @@ function prometheusSettings(
     });
 }
 
-function extrasOf({ vizExtras }: Live): ChartValues {
+function extrasOf({ vizExtras, vizClaim: claim }: Live): ChartValues {
     if (!vizExtras) {
         return {};
     }
-    const { pullSecrets, checks, budgets, claim } = vizExtras;
+    const { pullSecrets, checks, budgets } = vizExtras;
     return {
         ...(pullSecrets.length > 0 ? { imagePullSecrets: pullSecrets } : {}),
         ...(checks ? {} : { dashboard: { restrictPrivileges: true } }),
@@ -168,8 +168,10 @@ function persistenceOf({ storageClass, accessMode, size }: LiveClaim): ChartValu
 }
 
 /** A claim that Helm would delete, and what was measured with it, since the release has it no more. */
-export function claimFaults(live: Pick<LiveInstallation, "vizExtras">, viz: ChartValues): Fault[] {
-    const claim = live.vizExtras?.claim;
+export function claimFaults(
+    { vizClaim: claim }: Pick<LiveInstallation, "vizClaim">,
+    viz: ChartValues,
+): Fault[] {
     const kept =
         at(viz, "prometheus.enabled") !== false && at(viz, "prometheus.persistence") !== undefined;
     return claim?.helms && !kept

@@ -42,6 +42,17 @@ export const handOverInput = z.strictObject({
 
 export type HandOverInput = z.infer<typeof handOverInput>;
 
+/** What the command that marks the beginning of an update reads on stdin. */
+export const begunInput = z.strictObject({
+    cluster,
+    /** Of the control plane. */
+    namespace: z.string(),
+    /** Version that the update brings. */
+    version: z.string(),
+});
+
+export type BegunInput = z.infer<typeof begunInput>;
+
 /** What the gate behind cert-manager's certificates reads on stdin. */
 export const issuedInput = z.strictObject({
     cluster,
@@ -148,7 +159,18 @@ export const waveInput = z.strictObject({
     /** Write each event to `.rollout/<wave>.events.jsonl`. */
     events: z.boolean(),
     baseline,
+    /** The health checks that have to pass before a restart; absent: only the control plane is asked. */
+    checks: z
+        .strictObject({
+            /** Whether viz is looked at. */
+            viz: z.boolean(),
+            /** Ids whose failure does not count. */
+            ignore: z.array(z.string()),
+        })
+        .optional(),
 });
+
+export type HealthChecks = NonNullable<WaveInput["checks"]>;
 
 export type WaveInput = z.infer<typeof waveInput>;
 

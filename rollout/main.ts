@@ -8,7 +8,8 @@ import { planDataPlane, withBudgets } from "../plan/dataPlane";
 import { RefusedError } from "../plan/faults";
 import { proxyTagOf } from "../plan/given";
 import { scopeOf } from "../plan/waves";
-import { waveLines } from "../report/preview";
+import { waveRadius } from "../plan/blastRadius";
+import { waveLines } from "../report/blastRadius";
 import { toLog, type Emit, type RolloutEvent } from "./events";
 import type { RolloutTarget, WaveInput } from "./input";
 import { eventLine, keepReport } from "./keep";
@@ -146,7 +147,9 @@ async function showPlan(
                 target,
                 scopeOf(rollout.waves, wave.name),
             );
-            waveLines(wave, plan, dataPlane).forEach((line) => process.stdout.write(`${line}\n`));
+            waveLines(waveRadius(wave, plan, dataPlane)).forEach((line) =>
+                process.stdout.write(`${line}\n`),
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
 import type { Connection } from "../cluster/connection";
+import { checkChangedIstio, checkChangedLinkerd } from "../cluster/health/check";
 import { checkControlPlane, type ControlPlaneChecks } from "../cluster/controlPlane";
 import { LINKERD_PODS, type DataPlane, type PodSource } from "../cluster/dataPlane";
 import { readInjection } from "../cluster/istio/injection";
@@ -6,13 +7,15 @@ import { bindNamespace } from "../cluster/istio/labels";
 import { istioPods } from "../cluster/istio/pods";
 import { checkRevisions } from "../cluster/istio/serving";
 import { readIssuerSince, readLinkerdConfig, readTrustRoots } from "../cluster/linkerdConfig";
+import { checkFaults, reviewedChecks, type Verdict } from "../plan/checks/verdict";
 import { proxyTarget, type Target } from "../plan/dataPlane";
 import { DEFAULT_RULES, ISTIO_RULES, type MetricRule } from "../plan/gates";
 import { takesOverAsItRuns } from "../plan/given";
 import { istioTarget } from "../plan/istio/target";
 import { compareIstio, parseIstioVersion, type IstioVersion } from "../plan/istio/versions";
 import { compareVersions, isFault, parseLinkerdVersion } from "../plan/versions";
-import type { RolloutTarget } from "./input";
+import { checkLines } from "../report/checks";
+import type { HealthChecks, RolloutTarget } from "./input";
 
 /** What a rollout has to know of a mesh. */
 export interface RolloutMesh {
@@ -33,7 +36,7 @@ export interface RolloutMesh {
     readonly check: (
         connection: Connection,
         dataPlane: DataPlane,
-        target: Target,
+        health: HealthChecks | undefined,
     ) => Promise<ControlPlaneChecks>;
 }
 
@@ -57,7 +60,13 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
                 ]);
                 return config !== undefined && takesOverAsItRuns(target, { ...config, trustRoots });
             },
-            check: (connection, dataPlane) => checkControlPlane(connection, target, dataPlane),
+            check: (connection, dataPlane, health) =>
+                checkControlPlane(
+                    connection,
+                    target,
+                    dataPlane,
+                    health && (() => checkHealth(connection, target, health)),
+                ),
         };
     }
     const { namespace, namespaces, choices = {} } = target;
@@ -70,7 +79,37 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
         running: (_, { pods }) => Promise.resolve(newestOf(pods)),
         // Whose pods are stale is decided by labels, and those do not change with who installed it.
         takesOver: () => Promise.resolve(false),
-        check: (connection) => checkRevisions(connection, namespace, namespaces),
+        check: async (connection, _, health) => {
+            const checks = await checkRevisions(connection, namespace, namespaces);
+            if (checks.faults.length > 0 || health === undefined) {
+                return checks;
+            }
+            const asked = { namespace, namespaces, validates: false, ignore: health.ignore };
+            return asChecks(await checkChangedIstio(connection, asked, "between"), checks);
+        },
+    };
+}
+
+async function checkHealth(
+    connection: Connection,
+    { version, proxy }: { readonly version: string; readonly proxy: string },
+    health: HealthChecks,
+): Promise<ControlPlaneChecks> {
+    const asked = { expected: { version, proxy }, ...health };
+    return asChecks(await checkChangedLinkerd(connection, asked, "between"));
+}
+
+/** What is beside `checks` on the way to a restart. */
+function asChecks(
+    verdicts: readonly Verdict[],
+    checks: ControlPlaneChecks = { passed: [], faults: [] },
+): ControlPlaneChecks {
+    return {
+        passed: [...checks.passed, ...checkLines(reviewedChecks(verdicts))],
+        faults: checkFaults(
+            verdicts,
+            "mend it; what the stack declares it repairs itself, and goes on with this wave: pulumi up --refresh",
+        ),
     };
 }
 

@@ -3,7 +3,8 @@ import { isDeepStrictEqual, parseArgs } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
 import { RefusedError, type Fault } from "../plan/faults";
-import { istioSection, resolveIstio } from "../plan/istio/config";
+import { resolveIstio } from "../plan/istio/config";
+import { istioSection } from "../plan/istio/section";
 import { REST, rollout, type Rollout } from "../plan/waves";
 
 /** What the rollout program is asked to do from a shell. */

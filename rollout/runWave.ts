@@ -90,7 +90,7 @@ export async function runWave(
         (await mesh.bind(connection)).forEach(note);
         await live.start();
         const target = await mesh.target(connection);
-        const checks = await mesh.check(connection, live.snapshot(), target);
+        const checks = await mesh.check(connection, live.snapshot(), input.checks);
         checks.passed.forEach((passed) => emit({ type: "check", passed }));
         if (checks.faults.length > 0) {
             throw new RefusedError(checks.faults);

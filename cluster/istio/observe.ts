@@ -1,9 +1,11 @@
 import * as k8s from "@kubernetes/client-node";
 import { runningOf } from "../../plan/istio/injection";
 import type { Injection } from "../../plan/istio/target";
+import { readRecord, VERSIONS_ANNOTATION } from "../../plan/policy/record";
 import { UNKNOWN, type IstioUser, type IstioUsers } from "../../plan/istio/use";
 import { KubeApi } from "../api";
 import { found, listAll, type Connection } from "../connection";
+import { UPDATING } from "../health/unfinished";
 import { STACK_ANNOTATION } from "../linkerd";
 import {
     imageTagOf,
@@ -61,7 +63,11 @@ export interface LiveIstio {
     }[];
     /** Stack that owns the control planes' namespace. */
     readonly namespaceStack: string | undefined;
+    /** Version of the update that began last, as long as it has not ended. */
+    readonly updating?: string | undefined;
     readonly namespaceExists: boolean;
+    /** Versions that ran in it, as far as they were recorded. */
+    readonly ran: readonly string[];
     readonly users: IstioUsers;
     /** `v1.34.4`. */
     readonly serverVersion: string;
@@ -143,7 +149,9 @@ export async function observeIstio(
                 stack: stackOf(crd),
             })),
         namespaceStack: own && stackOf(own),
+        updating: own?.metadata?.annotations?.[UPDATING],
         namespaceExists: own !== undefined,
+        ran: readRecord(own?.metadata?.annotations?.[VERSIONS_ANNOTATION]),
         users,
         serverVersion: code.gitVersion,
         clusterAdmin: review.status?.allowed ?? false,

@@ -39,6 +39,7 @@ export interface DataPlaneRolloutArgs {
     /** How to reach the cluster; changing it runs nothing. */
     readonly cluster: WaveInput["cluster"];
     readonly baseline: command.local.Command;
+    readonly checks?: WaveInput["checks"];
     /** What has to be in place before the first wave. */
     readonly after: readonly pulumi.Resource[];
     /** Declares what a wave needs beside, after what is before it. */
@@ -68,7 +69,7 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
 
     constructor(name: string, args: DataPlaneRolloutArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:dataPlane:DataPlaneRollout", name, {}, opts);
-        const { rollout, cluster, baseline, after } = args;
+        const { rollout, cluster, baseline, after, checks } = args;
         const reports: Record<string, pulumi.Output<string>> = {};
         let before: readonly pulumi.Resource[] = after;
         for (const { name: wave, select: _, ...settings } of rollout.waves) {
@@ -92,6 +93,7 @@ export class DataPlaneRollout extends pulumi.ComponentResource {
                     settings,
                     events: rollout.events,
                     baseline: baselineSchema.parse(JSON.parse(text)),
+                    ...(checks ? { checks } : {}),
                 } satisfies WaveInput),
             );
             const restart = new command.local.Command(

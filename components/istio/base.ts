@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
+import { VERSIONS_ANNOTATION } from "../../plan/policy/record";
 import type { KubeObject } from "../../plan/istio/manifests";
 import { keepCrd, TAKE_OVER } from "../crds";
 import { renderedBy } from "../adopted";
@@ -16,6 +17,8 @@ export interface IstioBaseArgs {
     /** Take over shared objects that somebody else made. */
     readonly adopt: boolean;
     readonly stack: string;
+    /** Versions that ran in the namespace, for the record. */
+    readonly ran: string;
 }
 
 /**
@@ -25,13 +28,17 @@ export interface IstioBaseArgs {
 export class IstioBase extends pulumi.ComponentResource {
     constructor(name: string, args: IstioBaseArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:istio:IstioBase", name, {}, opts);
-        const { chart, values, objects, namespace, adopt, stack } = args;
+        const { chart, values, objects, namespace, adopt, stack, ran } = args;
         const own = new k8s.core.v1.Namespace(
             namespace,
             {
                 metadata: {
                     name: namespace,
-                    annotations: { [STACK_ANNOTATION]: stack, ...TAKE_OVER },
+                    annotations: {
+                        [STACK_ANNOTATION]: stack,
+                        [VERSIONS_ANNOTATION]: ran,
+                        ...TAKE_OVER,
+                    },
                 },
             },
             { parent: this, retainOnDelete: true },

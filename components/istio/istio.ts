@@ -1,11 +1,13 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { LocatedChart } from "../../charts/source";
+import { checkChangedIstio } from "../../cluster/health/check";
 import type { Connection } from "../../cluster/connection";
 import type { LiveIstio } from "../../cluster/istio/observe";
 import type { IstioStackConfig } from "../../config";
 import type { IstioPlan } from "../../plan/istio/plan";
 import type { GuardInput, LabelsInput, RemoveInput } from "../../rollout/istio/input";
+import { declareBegun } from "../begun";
 import { checkDeclared } from "../check";
 import { providerFor } from "../cluster";
 import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
@@ -49,9 +51,13 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
         triggers: plan.waves.map(({ trigger }) => trigger),
         target: { mesh: "istio", version: plan.newest, namespace, namespaces: plan.namespaces },
     });
+    const begun = declareBegun(
+        { ...place, version: plan.newest },
+        plan.waves.map(({ trigger }) => trigger),
+        [baseline],
+    );
     const { adopt } = istio.base;
-    const adopted =
-        adopt && plan.adopted.length > 0 ? [adoption(place, plan.adopted, baseline)] : [];
+    const adopted = adopt && plan.adopted.length > 0 ? [adoption(place, plan.adopted, begun)] : [];
     const base = new IstioBase(
         "istio-base",
         {
@@ -61,8 +67,9 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
             namespace,
             adopt,
             stack,
+            ran: plan.ran,
         },
-        { provider, dependsOn: [baseline, ...adopted] },
+        { provider, dependsOn: [begun, ...adopted] },
     );
     const service = (moved: boolean, after: Resources) =>
         plan.service?.moved === moved
@@ -142,6 +149,7 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
         rollout,
         cluster: address,
         baseline,
+        checks: { viz: false, ignore: [...config.checks.ignore] },
         after: [...guards, ...early],
         target: (wave) => {
             const { version, namespaces, trigger } = plan.wave(wave);
@@ -232,6 +240,12 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
     for (const { tag, revision } of plan.lateTags) {
         declareTag(tag, revision, removed);
     }
+    const health = {
+        namespace,
+        namespaces: plan.namespaces,
+        validates: istio.defaultRevision !== undefined,
+        ignore: config.checks.ignore,
+    };
     const { reports, parsed } = reportsOf(dataPlane);
     return {
         istioRevisions: plan.revisions.map(({ name }) => name),
@@ -245,7 +259,11 @@ export function declareIstio({ config, stack, plan, live, charts, connection }: 
                     [...gateways, ...moved, ...validators, ...removed].map((one) => one.urn),
                 ),
             ]),
-            undefined,
+            {
+                release: undefined,
+                health: () => checkChangedIstio(connection, health, "end"),
+                namespace,
+            },
         ),
     };
 }

@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { DEPENDS_ON } from "../../charts/postRender";
+import { DEPENDS_ON } from "../../charts/orderManifests";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import {
     ANCHOR_SECRET,
@@ -8,6 +8,7 @@ import {
     type Identity,
     type IdentityByCertManager,
 } from "../../plan/identity";
+import { VERSIONS_ANNOTATION } from "../../plan/policy/record";
 import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
 import type { Adoption } from "../../plan/adoption";
 import type { TakeOverInput } from "../../rollout/input";
@@ -35,6 +36,8 @@ export interface LinkerdControlPlaneArgs {
     readonly podSecurity: Readonly<Record<string, string>>;
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
+    /** Versions that ran here, this one included, as written into another. */
+    readonly ran: string;
 }
 
 /**
@@ -60,6 +63,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                     annotations: {
                         "linkerd.io/inject": "disabled",
                         [STACK_ANNOTATION]: args.stack,
+                        [VERSIONS_ANNOTATION]: args.ran,
                         ...TAKE_OVER,
                     },
                     labels: {
@@ -137,7 +141,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                 values: { ...args.values },
                 postRenderer: {
                     command: "node",
-                    args: ["--import", "tsx", "charts/postRender.ts"],
+                    args: ["bin/run.cjs", "charts/postRender.ts"],
                 },
             },
             {

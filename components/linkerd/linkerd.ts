@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import type { LocatedChart } from "../../charts/source";
+import { checkChangedLinkerd } from "../../cluster/health/check";
 import type { Connection } from "../../cluster/connection";
 import type { LinkerdStackConfig } from "../../config";
 import type { LinkerdPlan } from "../../plan/linkerd";
@@ -7,6 +8,7 @@ import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
 import type { ServedInput } from "../../rollout/input";
 import { declareBackup } from "../backup";
+import { declareBegun } from "../begun";
 import { checkDeclared } from "../check";
 import { providerFor } from "../cluster";
 import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
@@ -23,12 +25,21 @@ export interface LinkerdDeclaration {
     readonly config: LinkerdStackConfig;
     readonly stack: string;
     readonly plan: LinkerdPlan;
+    /** Versions that ran here, for the record. */
+    readonly ran: string;
     readonly charts: readonly LocatedChart[];
     readonly connection: Connection;
 }
 
 /** Declares the whole of Linkerd in its order: CRDs, control plane, viz, data plane, check. */
-export function declareLinkerd({ config, stack, plan, charts, connection }: LinkerdDeclaration) {
+export function declareLinkerd({
+    config,
+    stack,
+    plan,
+    ran,
+    charts,
+    connection,
+}: LinkerdDeclaration) {
     const declared = collectDeclared();
     const chart = (name: string) =>
         charts.find((one) => one.name === name)?.path ?? missingChart(name);
@@ -51,6 +62,11 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             ...triggers,
             ...(config.adopt ? ["adopt"] : []),
         ]);
+    const begun = declareBegun(
+        { cluster: address, namespace: "linkerd", version: target.version },
+        triggers,
+        [baseline, ...(backup ? [backup] : [])],
+    );
     const crds = new LinkerdCrds(
         "linkerd-crds",
         {
@@ -60,7 +76,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             cluster: address,
             stack,
         },
-        { provider, dependsOn: [baseline, ...(backup ? [backup] : [])] },
+        { provider, dependsOn: begun },
     );
     const controlPlane = new LinkerdControlPlane(
         "linkerd-control-plane",
@@ -82,6 +98,7 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
             podSecurity: plan.podSecurity.linkerd,
             cluster: address,
             stack,
+            ran,
         },
         { provider, dependsOn: crds },
     );
@@ -128,11 +145,13 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
     const pruned = config.prune
         ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]
         : [];
+    const health = { viz: config.viz.enabled, ignore: [...config.checks.ignore] };
     const dataPlane = new DataPlaneRollout("data-plane", {
         rollout,
         target: () => ({ target, triggers }),
         cluster: address,
         baseline,
+        checks: health,
         after: [...installed, served, ...pruned],
     });
     const { reports, parsed } = reportsOf(dataPlane);
@@ -143,7 +162,16 @@ export function declareLinkerd({ config, stack, plan, charts, connection }: Link
         certificates: plan.certificates,
         rollout: parsed,
         ...(backup ? { backup: backup.stdout.apply((text) => JSON.parse(text) as unknown) } : {}),
-        declaredObjects: checkDeclared(connection, declared, reports, viz?.release),
+        declaredObjects: checkDeclared(connection, declared, reports, {
+            release: viz?.release,
+            health: () =>
+                checkChangedLinkerd(
+                    connection,
+                    { expected: { version: plan.version.tag, proxy: plan.proxy }, ...health },
+                    "end",
+                ),
+            namespace: "linkerd",
+        }),
     };
 }
 

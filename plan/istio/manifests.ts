@@ -40,6 +40,9 @@ export interface SplitManifests {
     readonly faults: readonly Fault[];
 }
 
+/** Rendered manifests by revision; those of a foreign one too, for the way back. */
+export type Manifests = ReadonlyMap<string, SplitManifests>;
+
 /** What the manifests are held against. */
 export interface Expected {
     /** The version line of the revision. */

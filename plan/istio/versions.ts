@@ -1,5 +1,7 @@
 import * as semver from "semver";
 import type { Fault } from "../faults";
+import { joined, NOTHING, RULES, ruled, type Findings } from "../policy/rules";
+import { isFault } from "../versions";
 
 /** A release of Istio (`1.27.1`) or of Anthos Service Mesh (`1.6.14-asm.2`). */
 export interface IstioVersion {
@@ -13,46 +15,6 @@ export interface IstioVersion {
     /** `2` of `1.6.14-asm.2`; undefined for Istio. */
     readonly build: number | undefined;
 }
-
-/** What a check found: reasons to stop, and lines for the preview. */
-export interface Findings {
-    readonly faults: readonly Fault[];
-    readonly warnings: readonly string[];
-}
-
-/** A rule that the setting `istio.override` turns into a warning, by its id. */
-export interface IstioRule {
-    readonly id: string;
-    readonly rule: string;
-    readonly source: string;
-}
-
-/** The rules that may be overridden. */
-export const RULES = {
-    kubernetes: {
-        id: "kubernetes-range",
-        rule: "a release of Istio runs on the Kubernetes minors that it was tested with",
-        source: "istio.io/latest/docs/releases/supported-releases; minimum: istioctl x precheck",
-    },
-    asmOneMinor: {
-        id: "asm-one-minor",
-        rule: "Anthos Service Mesh on premises goes one minor at a time",
-        source: "supported upgrade paths of ASM on premises, 1.4 to 1.14",
-    },
-    asm1614: {
-        id: "asm-1.6.14-origin",
-        rule: "Anthos Service Mesh 1.6.14 is reached from 1.5.4 or newer, or from 1.6.4 or newer",
-        source: "Anthos Service Mesh 1.6, upgrade guide on premises",
-    },
-    istioTwoMinors: {
-        id: "istio-two-minors",
-        rule: "a jump between revisions spans at most two minors",
-        source: "istio.io/latest/docs/setup/upgrade/canary",
-    },
-} as const satisfies Readonly<Record<string, IstioRule>>;
-
-/** Ids that `istio.override` may name. */
-export const RULE_IDS: readonly string[] = Object.values(RULES).map(({ id }) => id);
 
 /**
  * `1.27.1` or `1.6.14-asm.2`; a fault about `subject` where the text is no such version. Pre-releases (`1.27.0-rc.1`) are
@@ -80,6 +42,16 @@ export function parseIstioVersion(text: string, subject: string): IstioVersion |
         semver: plain,
         build: build === undefined ? undefined : Number(build),
     };
+}
+
+/**
+ * The release that a running image's tag begins with: a vendor's `1.20.8-solo` or a pre-release behaves as 1.20.8 does.
+ * Undefined for any other tag.
+ */
+export function runningIstio(tag: string | undefined): IstioVersion | undefined {
+    const [start = ""] = /^1\.\d+\.\d+(?:-asm\.\d+)?(?![\w])/.exec(tag ?? "") ?? [];
+    const version = parseIstioVersion(start, "tag");
+    return isFault(version) ? undefined : version;
 }
 
 /**
@@ -192,7 +164,10 @@ export function kubernetesFaults(
     if (tested && server.minor > tested[1]) {
         return newer(problem, version, serverVersion, tested[1]);
     }
-    return { faults: [], warnings: belowTested(version, serverVersion, server.minor, tested) };
+    return {
+        ...NOTHING,
+        warnings: belowTested(version, serverVersion, server.minor, tested),
+    };
 }
 
 function newer(
@@ -203,7 +178,7 @@ function newer(
 ): Findings {
     return isFrom(version, TOLERATES_NEWER)
         ? {
-              faults: [],
+              ...NOTHING,
               warnings: [
                   `istio ${version.text} was tested with Kubernetes up to 1.${max}; the cluster runs ${serverVersion}`,
               ],
@@ -246,13 +221,8 @@ export function pathFaults({
         originFindings(one, to, overrides),
         kindFindings(one, to),
     ]);
-    return {
-        faults: found.flatMap(({ faults }) => faults),
-        warnings: found.flatMap(({ warnings }) => warnings),
-    };
+    return joined(found);
 }
-
-const NOTHING: Findings = { faults: [], warnings: [] };
 
 /** The distance in minors: one where either is ASM, else two. */
 function stepFindings(
@@ -268,7 +238,7 @@ function stepFindings(
     }
     const through = `1.${start + Math.sign(end - start) * most}`;
     const rule = asm ? RULES.asmOneMinor : RULES.istioTwoMinors;
-    return ruled(rule, pathFault(from, to, rule.rule, `go through ${through}`), overrides);
+    return ruled(rule, pathFault(from, to, rule.text, `go through ${through}`), overrides);
 }
 
 /** ASM 1.6.14 and later of 1.6, on the way up. */
@@ -284,14 +254,14 @@ function originFindings(
     }
     const rule = RULES.asm1614;
     const next = `upgrade to the latest ${from.minor} first`;
-    return ruled(rule, pathFault(from, to, rule.rule, next), overrides);
+    return ruled(rule, pathFault(from, to, rule.text, next), overrides);
 }
 
 function kindFindings(from: IstioVersion, to: IstioVersion): Findings {
     return from.kind === to.kind
         ? NOTHING
         : {
-              faults: [],
+              ...NOTHING,
               warnings: [
                   `${from.text} -> ${to.text} changes between Istio and Anthos Service Mesh: a change of the CA means downtime`,
               ],
@@ -300,23 +270,4 @@ function kindFindings(from: IstioVersion, to: IstioVersion): Findings {
 
 function pathFault(from: IstioVersion, to: IstioVersion, rule: string, next: string): Fault {
     return { subject: "istio.revisions", value: `${from.text} -> ${to.text}`, rule, next };
-}
-
-/** The fault with the rule's id and the way around it; the same as a warning where the id is overridden. */
-function ruled({ id }: IstioRule, fault: Fault, overrides: ReadonlySet<string>): Findings {
-    return overrides.has(id)
-        ? {
-              faults: [],
-              warnings: [`${fault.subject} = ${fault.value}: ${fault.rule} (overridden: ${id})`],
-          }
-        : {
-              faults: [
-                  {
-                      ...fault,
-                      rule: `${fault.rule} (rule ${id})`,
-                      next: `${fault.next}; to go on regardless, add ${id} to istio.override`,
-                  },
-              ],
-              warnings: [],
-          };
 }

@@ -90,12 +90,13 @@ describe("Anthos Service Mesh by rendered manifests", () => {
         const { code, output } = await journey.preview();
         expect(code).not.toBe(0);
         expect(output).toContain("(rule kubernetes-range)");
-        expect(output).toContain("add kubernetes-range to istio.override");
+        expect(output).toContain("add kubernetes-range to policy.override");
         expect(output).toContain("istio.foreign.0.manifests: must be at hand before");
     });
 
     it("1.4 goes through 1.5", async () => {
-        await journey.edit({ foreign: [FOREIGN], override: ["kubernetes-range"] });
+        await journey.stack.edit("policy", { override: ["kubernetes-range"] });
+        await journey.edit({ foreign: [FOREIGN] });
         const [pilot] = (await fixture("asm-1.4.10.yaml")).filter(
             ({ kind }) => kind === "Deployment",
         );

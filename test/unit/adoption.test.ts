@@ -234,12 +234,12 @@ describe("taking over", () => {
             pullSecrets: [{ name: "registry" }],
             checks: false,
             budgets: true,
-            claim: {
-                storageClass: "gp3",
-                accessMode: "ReadWriteOnce",
-                size: "50Gi",
-                helms: false,
-            },
+        };
+        const vizClaim = {
+            storageClass: "gp3",
+            accessMode: "ReadWriteOnce",
+            size: "50Gi",
+            helms: false,
         };
         const charts = {
             "linkerd-viz 2024.5.3": {
@@ -255,7 +255,7 @@ describe("taking over", () => {
             },
         };
         const proxy = { resources: { cpu: { limit: "1" } } };
-        expect(plan({ overrides: {}, viz, vizExtras }, {}, charts).keep?.viz).toEqual({
+        expect(plan({ overrides: {}, viz, vizExtras, vizClaim }, {}, charts).keep?.viz).toEqual({
             defaultUID: 3000,
             podLabels: { team: "mesh" },
             podAnnotations: { "example.com/a": "b" },
@@ -304,13 +304,8 @@ describe("taking over", () => {
         { name: "which is not Helm's, or kept", values: {}, helms: false, faults: 0 },
     ])("keeps Helm from deleting the claim of Prometheus: $name", ({ values, faults, ...rest }) => {
         const claim = { storageClass: "gp3", accessMode: "ReadWriteOnce", size: "1Gi" };
-        const vizExtras = {
-            pullSecrets: [],
-            checks: true,
-            budgets: false,
-            claim: { ...claim, helms: rest.helms ?? true },
-        };
-        const found = claimFaults({ vizExtras }, { prometheus: values });
+        const vizClaim = { ...claim, helms: rest.helms ?? true };
+        const found = claimFaults({ vizClaim }, { prometheus: values });
         expect(found).toHaveLength(faults);
         if (faults > 0) {
             expect(found[0]?.subject).toBe("PersistentVolumeClaim linkerd-viz/prometheus");

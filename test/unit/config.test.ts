@@ -40,6 +40,9 @@ describe("a stack file with three lines is enough", () => {
         crds: { values: {} },
         controlPlane: { values: {} },
         viz: { enabled: true, values: {} },
+        policy: { override: new Set(), acknowledge: new Set() },
+        checks: { ignore: [] },
+        report: { workloads: "short", permissions: "refuse" },
         rollout: {
             events: false,
             waves: [
@@ -71,6 +74,7 @@ describe("a stack file with three lines is enough", () => {
             crds: {},
             viz: {},
             rollout: {},
+            report: {},
         };
         expect(parseConfig({ ...required, ...nothing, controlPlane: {} })).toEqual(config);
     });
@@ -105,6 +109,8 @@ describe("a stack file with three lines is enough", () => {
         { certificates: { refuseBefore: "1w" } },
         { certificates: { renewWebhooksBefore: "701d" } },
         { certificates: { webhooks: "mine" } },
+        // A warning refuses nothing.
+        { checks: { ignore: ["l5d-viz-prometheus"] } },
     ])("but not %o", (raw) => {
         expect(faultsOf({ ...required, ...raw })).toHaveLength(1);
     });
@@ -398,5 +404,37 @@ describe("a stack is of one mesh", () => {
             ({ subject }) => subject,
         );
         expect(subjects).toEqual(["linkerdVersion", "istio"]);
+    });
+});
+
+describe("what the user decided about rules and notices", () => {
+    it("is handed on", () => {
+        const policy = { override: ["no-downgrade"], acknowledge: ["shutdown-endpoint"] };
+        expect(parseConfig({ ...required, policy }).policy).toEqual({
+            override: new Set(["no-downgrade"]),
+            acknowledge: new Set(["shutdown-endpoint"]),
+        });
+    });
+
+    it("an id that nothing has is refused, and so is one of a rule that cannot be broken", () => {
+        const policy = { override: ["linkerd-one-chart"], acknowledge: ["shutdown"] };
+        const faults = faultsOf({ ...required, policy });
+        expect(faults.map(({ subject, value, rule }) => `${subject} = ${value}: ${rule}`)).toEqual([
+            "policy.override.0 = linkerd-one-chart: is the id of no rule that may be overridden",
+            "policy.acknowledge.0 = shutdown: is the id of no notice",
+        ]);
+        expect(faults[0]?.next).toContain("linkerd-one-minor, linkerd-skew, no-downgrade");
+        expect(faults[1]?.next).toContain("traffic-split");
+    });
+
+    it("the key of before says where it went", () => {
+        const istio = { revisions: [{ version: "1.27.1" }], override: ["kubernetes-range"] };
+        expect(faultsOf({ ...required, linkerdVersion: "", istio })).toEqual([
+            {
+                subject: "istio.override",
+                rule: "has moved: it is policy.override",
+                next: "move its ids to policy.override, and take istio.override out: pulumi config rm --path istio.override",
+            },
+        ]);
     });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { istioSection, optionWarnings, resolveIstio } from "../../plan/istio/config";
+import { resolveIstio } from "../../plan/istio/config";
+import { optionWarnings } from "../../plan/istio/rendered";
+import { istioSection } from "../../plan/istio/section";
 
 const waves = [
     { name: "canary", select: [{ namespaces: ["batch", "etl"] }, { namespaces: ["etl"] }] },
@@ -26,7 +28,6 @@ describe("the section istio of the stack file", () => {
             waves: {},
             gateways: [],
             guard: { grace: "30s" },
-            override: [],
         });
     });
 
@@ -49,7 +50,6 @@ describe("the section istio of the stack file", () => {
                     values: { a: 1 },
                 },
             ],
-            override: ["kubernetes-range"],
         });
         expect(faults).toEqual([]);
         expect(config.revisions.map(({ name, version }) => [name, version.text])).toEqual([
@@ -81,7 +81,6 @@ describe("the section istio of the stack file", () => {
             },
         ]);
         expect(config.foreign.map((one) => one.version?.text)).toEqual(["1.25.0", undefined]);
-        expect([...config.overrides]).toEqual(["kubernetes-range"]);
         expect(
             ["stable", "1-27-1", "default", "old", "nobody", "constructor"].map(config.revisionOf),
         ).toEqual(["1-26-4", "1-27-1", "1-27-1", "old", undefined, undefined]);
@@ -261,12 +260,10 @@ describe("a mistake across keys is refused before anything changes", () => {
             { foreign: [{ revision: "old" }, { revision: "old" }] },
             "istio.foreign.1.revision = old: is named twice in istio.foreign",
         ],
-        [{ override: ["kubernetes-range", "all"] }, "istio.override.1 = all: is the id of no rule"],
         [
-            { namespaces: { shop: "x" }, override: ["y"], waves: { first: "stable" } },
+            { namespaces: { shop: "x" }, waves: { first: "stable" } },
             "istio.waves.first = stable: rollout.waves has no wave of this name",
             `istio.namespaces.shop = x: ${unknown}`,
-            "istio.override.0 = y: is the id of no rule",
         ],
     ];
     it.each(cases)("%j", (section, ...expected) => {
@@ -280,9 +277,6 @@ describe("a mistake across keys is refused before anything changes", () => {
     it("what would be accepted is named", () => {
         expect(resolve({ namespaces: { shop: "x" } }).faults[0]?.next).toBe(
             "set one of: stable, 1-26-4, 1-27-1",
-        );
-        expect(resolve({ override: ["x"] }).faults[0]?.next).toBe(
-            "remove it, or set one of: kubernetes-range, asm-one-minor, asm-1.6.14-origin, istio-two-minors",
         );
     });
 });

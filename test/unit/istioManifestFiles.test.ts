@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readManifests } from "../../charts/manifests";
-import { istioSection, resolveIstio } from "../../plan/istio/config";
+import { resolveIstio } from "../../plan/istio/config";
+import { istioSection } from "../../plan/istio/section";
 
 const ISTIOD = (version: string, name = "istiod-1-27-1") => `apiVersion: apps/v1
 kind: Deployment

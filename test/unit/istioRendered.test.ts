@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { ADOPTED_MANAGER, handedOver } from "../../cluster/adopt";
 import type { LiveIstio } from "../../cluster/istio/observe";
-import { istioSection, resolveIstio } from "../../plan/istio/config";
+import { resolveIstio } from "../../plan/istio/config";
 import { splitManifests, type KubeObject } from "../../plan/istio/manifests";
 import { planIstio } from "../../plan/istio/plan";
+import { istioSection } from "../../plan/istio/section";
 import { parseIstioVersion, type IstioVersion } from "../../plan/istio/versions";
 import { rollout } from "../../plan/waves";
 import { liveOf, userOf } from "./support/istioCluster";
@@ -50,10 +51,12 @@ const NEW_ISTIOD = istiodOf(REVISION, "1.6.14-asm.2");
 
 function planOf(section: object, live: Partial<LiveIstio> = {}) {
     const { waves } = rollout.parse({});
-    const defaults = { revisions: [OURS], foreign: [FOREIGN], override: ["kubernetes-range"] };
+    const defaults = { revisions: [OURS], foreign: [FOREIGN] };
     const { config, faults } = resolveIstio(istioSection.parse({ ...defaults, ...section }), waves);
     expect(faults).toEqual([]);
-    return planIstio(config, waves, liveOf({ istiods: [OLD_ISTIOD], ...live }), "stack", MANIFESTS);
+    const overrides = new Set(["kubernetes-range"]);
+    const found = liveOf({ istiods: [OLD_ISTIOD], ...live });
+    return planIstio(config, waves, found, "stack", MANIFESTS, overrides);
 }
 const faultsOf = (...args: Parameters<typeof planOf>) =>
     planOf(...args).faults.map(({ subject, rule }) => `${subject}: ${rule}`);

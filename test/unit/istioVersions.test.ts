@@ -7,6 +7,7 @@ import {
     parseIstioVersion,
     pathFaults,
     revisionName,
+    runningIstio,
     type IstioVersion,
 } from "../../plan/istio/versions";
 import { isFault } from "../../plan/versions";
@@ -54,6 +55,20 @@ describe("a version of Istio or ASM", () => {
             rule: "an Istio version reads 1.MINOR.PATCH, one of Anthos Service Mesh 1.MINOR.PATCH-asm.BUILD, without leading zeros",
             next: "set istio.revisions.0.version to a release such as 1.27.1 or 1.6.14-asm.2",
         });
+    });
+
+    it.each([
+        ["1.20.8", "1.20.8"],
+        ["1.20.8-solo", "1.20.8"],
+        ["1.27.0-rc.1", "1.27.0"],
+        ["1.6.14-asm.2", "1.6.14-asm.2"],
+        ["1.6.14-asm.2-acme", "1.6.14-asm.2"],
+        ["1.20", undefined],
+        ["1.20.8acme", undefined],
+        ["main-2024", undefined],
+        [undefined, undefined],
+    ])("a running image's tag %s is of %s", (tag, text) => {
+        expect(runningIstio(tag)?.text).toBe(text);
     });
 
     it.each(["1.27.0-rc.1", "1.28.0-alpha.abc", "1.27.0-beta"])("%s: no pre-release", (text) => {
@@ -123,7 +138,7 @@ describe("a control plane is not put onto a Kubernetes that cannot run it", () =
                 subject: "istio 1.6.14-asm.2",
                 value: "v1.34.4",
                 rule: "Istio 1.6 runs on Kubernetes up to 1.18 (rule kubernetes-range)",
-                next: "choose a newer version; to go on regardless, add kubernetes-range to istio.override",
+                next: "choose a newer version; to go on regardless, add kubernetes-range to policy.override",
             },
         ]);
         expect(kubernetesFaults(asm, "v1.34.4", new Set(["kubernetes-range"])).warnings).toEqual([
@@ -174,17 +189,17 @@ describe("an upgrade takes no step that is not supported", () => {
                 subject: "istio.revisions",
                 value: "1.4.10-asm.1 -> 1.6.14-asm.2",
                 rule: "Anthos Service Mesh on premises goes one minor at a time (rule asm-one-minor)",
-                next: "go through 1.5; to go on regardless, add asm-one-minor to istio.override",
+                next: "go through 1.5; to go on regardless, add asm-one-minor to policy.override",
             },
             {
                 subject: "istio.revisions",
                 value: "1.5.3-asm.1 -> 1.6.14-asm.2",
                 rule: "Anthos Service Mesh 1.6.14 is reached from 1.5.4 or newer, or from 1.6.4 or newer (rule asm-1.6.14-origin)",
-                next: "upgrade to the latest 1.5 first; to go on regardless, add asm-1.6.14-origin to istio.override",
+                next: "upgrade to the latest 1.5 first; to go on regardless, add asm-1.6.14-origin to policy.override",
             },
         ]);
         expect(path(["1.27.1"], "1.24.0").faults[0]?.next).toContain("go through 1.25;");
-        expect(path([], "1.6.14-asm.2")).toEqual({ faults: [], warnings: [] });
+        expect(path([], "1.6.14-asm.2")).toEqual({ faults: [], warnings: [], broken: [] });
     });
 
     it("and a change of the distribution is warned of", () => {

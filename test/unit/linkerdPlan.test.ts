@@ -83,7 +83,7 @@ describe("charts and the version of the API server", () => {
             {
                 subject: "chart linkerd-crds 2024.7.5",
                 value: server,
-                rule: `the chart asks for Kubernetes ${range}`,
+                rule: `the chart asks for Kubernetes ${range} (rule linkerd-kubernetes)`,
                 next: "upgrade the cluster first, or choose an older linkerdVersion",
             },
         ]);

@@ -1,23 +1,24 @@
 import { describe, expect, it } from "vitest";
 import type { Budget } from "../../cluster/budgets";
-import type { LinkerdPlan } from "../../plan/linkerd";
-import { rollout, type Wave } from "../../plan/waves";
+import type { DataPlane } from "../../cluster/dataPlane";
+import type { BlastRadius, ControlPlaneRadius, Permissions } from "../../plan/review";
+import type { Length } from "../../report/blastRadius";
 import { previewLines } from "../../report/preview";
 import { dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
+import { NEW, radiusOf, reviewOf } from "./support/reviews";
 
-const NEW = "edge-24.7.5";
-const plan = (fields: Partial<LinkerdPlan> = {}) =>
-    ({
-        lines: ["linkerd: edge-24.5.3 -> edge-24.7.5"],
-        proxy: NEW,
-        change: "upgrade",
-        identity: { lines: [] },
-        certificates: [],
-        renewedCertificates: [],
-        leavingCertificates: [],
-        ...fields,
-    }) as LinkerdPlan;
-const wavesOf = (section: object): readonly Wave[] => rollout.parse(section).waves;
+/** What preview says of an upgrade; without the plan's own lines. */
+const told = (
+    dataPlane: DataPlane | string,
+    section: object = {},
+    more: Partial<Pick<BlastRadius, "controlPlane" | "waiting">> = {},
+    length: Length = "short",
+) =>
+    previewLines(
+        { lines: [] },
+        reviewOf({ blastRadius: radiusOf(dataPlane, section, more) }),
+        length,
+    );
 
 const pods = (name: string, count: number, fields: Parameters<typeof podOf>[0] = {}) =>
     Array.from({ length: count }, (_, index) =>
@@ -26,10 +27,10 @@ const pods = (name: string, count: number, fields: Parameters<typeof podOf>[0] =
 const job = podOf({ name: "migrate-1", owner: { kind: "Job", name: "migrate" } });
 
 describe("preview says for each wave what it will do", () => {
-    const waves = wavesOf({
+    const waves = {
         waves: [{ name: "front", select: [{ workloads: ["web"] }], pace: 2 }],
         pace: "unlimited",
-    });
+    };
 
     it("workload by workload, with the time that it takes at least, and what stays as it is", () => {
         const dataPlane = dataPlaneOf({
@@ -45,8 +46,7 @@ describe("preview says for each wave what it will do", () => {
                 workloadOf({ name: "done" }),
             ],
         });
-        expect(previewLines(plan(), dataPlane, waves)).toEqual([
-            "linkerd: edge-24.5.3 -> edge-24.7.5",
+        expect(told(dataPlane, waves)).toEqual([
             "data plane: 2 of 7 pods run edge-24.7.5; 2 workloads to restart",
             "wave front: 1 workloads, 5 pods to restart, about 3 min at 2 pods a minute",
             "  shop/Deployment/web: 5 pods, proxy edge-24.5.3 -> edge-24.7.5",
@@ -54,6 +54,7 @@ describe("preview says for each wave what it will do", () => {
             "wave rest: 1 workloads, 2 pods to restart",
             "  shop/Deployment/api: 2 pods, proxy unknown -> edge-24.7.5",
             "  stays stale: shop/Job/migrate (1 pods, proxy edge-24.5.3): a Job: its pod keeps its proxy until it has finished",
+            "in all: 2 workloads, 7 pods restart, about 4 min; 1 pods stay stale",
         ]);
     });
 
@@ -62,7 +63,7 @@ describe("preview says for each wave what it will do", () => {
             pods: pods("api", 1, { proxy: NEW }),
             workloads: [workloadOf({ name: "api" })],
         });
-        expect(previewLines(plan({ lines: [] }), dataPlane, waves)).toEqual([
+        expect(told(dataPlane, waves)).toEqual([
             "data plane: 1 of 1 pods run edge-24.7.5; 0 workloads to restart",
             "wave front: has no meshed pods",
             "wave rest: 0 workloads, 0 pods to restart",
@@ -71,8 +72,7 @@ describe("preview says for each wave what it will do", () => {
 
     it("that an update which takes the mesh over as it runs leaves stale workloads alone, and how they restart", () => {
         const dataPlane = dataPlaneOf({ pods: pods("web", 3), workloads: [workloadOf()] });
-        const fields = { lines: [], change: "none", takesOver: true } as const;
-        expect(previewLines(plan(fields), dataPlane, wavesOf({}))).toEqual([
+        expect(told(dataPlane, {}, { waiting: "held" })).toEqual([
             "data plane: 0 of 3 pods run edge-24.7.5; 0 workloads to restart",
             "wave rest: 0 workloads, 0 pods to restart",
             "  stays stale: shop/Deployment/web (3 pods, proxy edge-24.5.3): stale before the take-over, which restarts nothing; it restarts with the next change of the version, or by: npm run rollout -- --help",
@@ -82,8 +82,7 @@ describe("preview says for each wave what it will do", () => {
     it("that Jobs are passed over where the stack file says so, and other pods are not", () => {
         const bare = podOf({ name: "debug", owner: undefined });
         const dataPlane = dataPlaneOf({ pods: [job, bare], workloads: [] });
-        const lines = (jobs: string) =>
-            previewLines(plan({ lines: [] }), dataPlane, wavesOf({ jobs })).slice(2);
+        const lines = (jobs: string) => told(dataPlane, { jobs }).slice(2, -1);
         const ofBare =
             "  stays stale: shop/Pod/debug (1 pods, proxy edge-24.5.3): a bare pod: nothing makes it anew when it is deleted";
         expect(lines("skip")).toEqual([ofBare]);
@@ -99,19 +98,27 @@ describe("preview says for each wave what it will do", () => {
             pods: names.flatMap((name) => pods(name, 1)),
             workloads: names.map((name) => workloadOf({ name })),
         });
-        const lines = previewLines(plan({ lines: [] }), dataPlane, wavesOf({}));
-        expect(lines).toHaveLength(2 + 40 + 1);
-        expect(lines.at(-2)).toMatch(/^ {2}shop\/Deployment\/web-49: /);
-        expect(lines.at(-1)).toBe("  and 5 workloads more");
+        const lines = told(dataPlane);
+        expect(lines).toHaveLength(2 + 40 + 2);
+        expect(lines.at(-3)).toMatch(/^ {2}shop\/Deployment\/web-49: /);
+        expect(lines.at(-2)).toBe("  and 5 workloads more");
+        const all = told(dataPlane, {}, {}, "all");
+        expect(all.filter((line) => line.startsWith("  shop/Deployment/"))).toHaveLength(45);
     });
 
     it("what the release of viz restarts anyway", () => {
         const namespace = "linkerd-viz";
+        const web = { namespace, kind: "Deployment", name: "web", pods: 1, from: null, to: NEW };
+        const ofViz: ControlPlaneRadius = {
+            workloads: [{ ...web, change: "restarts" }],
+            minutes: { least: 5, most: 10 },
+            source: "a guide",
+        };
         const dataPlane = dataPlaneOf({
             pods: pods("web", 1, { namespace }),
             workloads: [workloadOf({ namespace })],
         });
-        expect(previewLines(plan(), dataPlane, wavesOf({})).at(-1)).toBe(
+        expect(told(dataPlane, {}, { controlPlane: ofViz }).at(-2)).toBe(
             "  linkerd-viz/Deployment/web: 1 pods, proxy edge-24.5.3 -> edge-24.7.5 (by the viz release)",
         );
     });
@@ -156,26 +163,18 @@ describe("preview names the PodDisruptionBudget that stands in the way", () => {
             workloads: [workloadOf({ maxUnavailable: 1, ...workload })],
             budgets: [budget(fields)],
         });
-        const lines = previewLines(plan({ lines: [] }), dataPlane, wavesOf({ disruptionBudgets }));
-        expect(lines.slice(3)).toEqual(expected);
+        expect(told(dataPlane, { disruptionBudgets }).slice(3, -1)).toEqual(expected);
     });
 });
 
 describe("preview says about the data plane", () => {
     it("why it could not be read", () => {
-        expect(previewLines(plan({ lines: ["linkerd: ..."] }), "pods is forbidden", [])).toEqual([
-            "linkerd: ...",
-            "data plane: unknown: pods is forbidden",
-        ]);
+        expect(told("pods is forbidden")).toEqual(["data plane: unknown: pods is forbidden"]);
     });
 
     it("that nothing is meshed", () => {
-        const lines = previewLines(
-            plan({ lines: [] }),
-            dataPlaneOf({ pods: [podOf({ phase: "Succeeded" })], workloads: [] }),
-            wavesOf({}),
-        );
-        expect(lines).toEqual(["data plane: no meshed pods"]);
+        const dataPlane = dataPlaneOf({ pods: [podOf({ phase: "Succeeded" })], workloads: [] });
+        expect(told(dataPlane)).toEqual(["data plane: no meshed pods"]);
     });
 
     it.each([
@@ -188,9 +187,87 @@ describe("preview says about the data plane", () => {
         });
         const hint =
             "  the version line did not change: unless its wave is listed as replaced, a stale workload waits; to restart it now: npm run rollout -- --help";
-        const told = (change: LinkerdPlan["change"]) =>
-            previewLines(plan({ change }), dataPlane, wavesOf({})).filter((line) => line === hint);
-        expect(told("none")).toHaveLength(hints);
-        expect(told("upgrade")).toEqual([]);
+        const hinted = (waiting: BlastRadius["waiting"]) =>
+            told(dataPlane, {}, { waiting }).filter((line) => line === hint);
+        expect(hinted("unchanged")).toHaveLength(hints);
+        expect(hinted("none")).toEqual([]);
+    });
+});
+
+describe("preview says what else of an update matters", () => {
+    const web = dataPlaneOf({
+        pods: pods("web", 4),
+        workloads: [workloadOf({ replicas: 4, maxUnavailable: 1, surge: 1 })],
+        budgets: [
+            {
+                ...{ namespace: "shop", name: "web-pdb", covers: () => true },
+                ...{ allowed: 2, healthy: 4, desired: 2, expected: 4 },
+            },
+        ],
+    });
+    const part = {
+        kind: "Deployment",
+        namespace: "linkerd",
+        pods: 1,
+        from: "edge-24.5.3",
+        to: NEW,
+    };
+    const controlPlane: ControlPlaneRadius = {
+        workloads: [
+            { ...part, name: "linkerd-destination", change: "restarts" },
+            { ...part, name: "linkerd-identity", pods: 3, change: "restarts" },
+        ],
+        minutes: { least: 5, most: 10 },
+        source: "a guide",
+    };
+
+    it("the control plane's own workloads, and the whole in pods and minutes", () => {
+        const lines = told(web, { soak: "2m" }, { controlPlane });
+        expect(lines[0]).toBe("control plane: of its workloads 2 restart, 5 to 10 min (a guide)");
+        expect(lines[1]).toBe(
+            "  linkerd/Deployment/linkerd-destination, linkerd/Deployment/linkerd-identity",
+        );
+        expect(lines.at(-1)).toBe(
+            "in all: 3 workloads, 8 pods restart, about 8 to 13 min; 0 pods stay stale",
+        );
+    });
+
+    it("on demand, replicas, surge, minutes and each budget's headroom, also where nothing is in the way", () => {
+        expect(told(web, { pace: 3 }, {}, "all").slice(2, -1)).toEqual([
+            "  shop/Deployment/web: 4 pods, proxy edge-24.5.3 -> edge-24.7.5",
+            "    4 replicas; 1 down and 1 more at a time, about 2 min",
+            "    PodDisruptionBudget web-pdb: 2 of 4 pods may go down (4 healthy, 2 needed)",
+        ]);
+    });
+
+    it("which permissions are missing, and nothing where none is", () => {
+        const patch = { verb: "patch", resource: "deployments.apps" };
+        const lines = (permissions: Partial<Permissions>, length: Length = "short") =>
+            previewLines(
+                { lines: [] },
+                reviewOf({ permissions: { asked: 9, missing: [], maybe: [], ...permissions } }),
+                length,
+            ).slice(1);
+        expect(lines({})).toEqual([]);
+        expect(lines({ unknown: "HTTP 403" })).toEqual(["permissions: unknown: HTTP 403"]);
+        expect(
+            lines({
+                missing: [
+                    { ...patch, namespace: "batch" },
+                    { ...patch, namespace: "shop" },
+                    { verb: "create", resource: "clusterroles", namespace: null },
+                ],
+            }),
+        ).toEqual([
+            "permissions: 3 that the update needs are missing (9 asked)",
+            "  may not: patch deployments.apps in batch, shop",
+            "  may not: create clusterroles in the whole cluster",
+        ]);
+        const maybe = [{ verb: "delete", resource: "secrets", namespace: "linkerd" }];
+        expect(lines({ maybe })).toEqual([]);
+        expect(lines({ maybe }, "all")).toEqual([
+            "permissions: 1 more are missing that an update may need",
+            "  may not: delete secrets in linkerd",
+        ]);
     });
 });

@@ -69,10 +69,21 @@ describe("how many pods of a Deployment go down, and roll, at a time", () => {
         },
     );
 
+    it.each([
+        ["a quarter, rounded up, by default", 10, undefined, 3],
+        ["a number", 10, 4, 4],
+        ["a part, rounded up", 3, "50%", 2],
+        ["none", 10, 0, 0],
+    ])("and how many there are more meanwhile: %s", (_, replicas, maxSurge, surge) => {
+        const strategy = { type: "RollingUpdate", rollingUpdate: { maxSurge } };
+        expect(deployment({ replicas, strategy }).surge).toBe(surge);
+    });
+
     it("all of them with the strategy Recreate", () => {
         expect(deployment({ replicas: 3, strategy: { type: "Recreate" } })).toMatchObject({
             strategy: "Recreate",
             maxUnavailable: 3,
+            surge: 0,
             step: 3,
         });
     });
@@ -87,21 +98,21 @@ describe("how many pods of the other kinds go down, and roll, at a time", () => 
         ["a StatefulSet with 0", update({ maxUnavailable: 0 }), 1, 1],
         ["a StatefulSet with more than there are", update({ maxUnavailable: 9 }), 4, 9],
     ])("%s", (_, spec, down, step) => {
-        const { maxUnavailable, step: pods } = statefulSet({ replicas: 4, ...spec });
-        expect([maxUnavailable, pods]).toEqual([down, step]);
+        const { maxUnavailable, step: pods, surge } = statefulSet({ replicas: 4, ...spec });
+        expect([maxUnavailable, pods, surge]).toEqual([down, step, 0]);
     });
 
     it.each([
-        ["a DaemonSet by default", {}, 1, 1],
-        ["a DaemonSet with a part, rounded up", update({ maxUnavailable: "30%" }), 2, 2],
-        ["a DaemonSet that adds first", update({ maxSurge: 1, maxUnavailable: 0 }), 0, 1],
-        ["a DaemonSet that adds a part first", update({ maxSurge: "30%" }), 0, 2],
-        ["a DaemonSet with both 0", update({ maxSurge: "0%", maxUnavailable: "0%" }), 1, 1],
-        ["a DaemonSet with more than there are", update({ maxUnavailable: 9 }), 4, 9],
-    ])("%s", (_, spec, down, step) => {
+        ["a DaemonSet by default", {}, 1, 1, 0],
+        ["a DaemonSet with a part, rounded up", update({ maxUnavailable: "30%" }), 2, 2, 0],
+        ["a DaemonSet that adds first", update({ maxSurge: 1, maxUnavailable: 0 }), 0, 1, 1],
+        ["a DaemonSet that adds a part first", update({ maxSurge: "30%" }), 0, 2, 2],
+        ["a DaemonSet with both 0", update({ maxSurge: "0%", maxUnavailable: "0%" }), 1, 1, 0],
+        ["a DaemonSet with more than there are", update({ maxUnavailable: 9 }), 4, 9, 0],
+    ])("%s", (_, spec, down, step, more) => {
         const status = { desiredNumberScheduled: 4 };
-        const { maxUnavailable, step: pods, replicas } = daemonSet(spec, status);
-        expect([maxUnavailable, pods, replicas]).toEqual([down, step, 4]);
+        const { maxUnavailable, step: pods, surge, replicas } = daemonSet(spec, status);
+        expect([maxUnavailable, pods, surge, replicas]).toEqual([down, step, more, 4]);
     });
 
     it("a DaemonSet that no node wants: none", () => {
@@ -131,6 +142,7 @@ describe("what is kept of a workload", () => {
             strategy: "RollingUpdate",
             partition: 0,
             maxUnavailable: 0,
+            surge: 1,
             step: 1,
             paused: true,
             manuallyInjected: false,

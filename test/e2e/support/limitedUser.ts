@@ -5,13 +5,15 @@ import { kubeconfigOf } from "./journey";
 import { mustCall } from "./faults/api";
 
 /**
- * A user who may do everything with the given resources (plural names, of any group) and nothing with others.
+ * A user who may do everything, or what `verbs` has, with the given resources (plural names, of any group) and nothing with
+ * others.
  * Returns the path of the user's kubeconfig, whose context is the cluster's.
  */
 export async function limitedUser(
     cluster: EmbeddedCluster,
     name: string,
     resources: readonly string[],
+    verbs: readonly string[] = ["*"],
 ): Promise<string> {
     const namespace = "kube-system";
     const make = (path: string, body: object) => mustCall(cluster.kubeconfig, "POST", path, body);
@@ -21,7 +23,7 @@ export async function limitedUser(
     await make(`${rbac}/clusterroles`, {
         metadata: { name },
         rules: [
-            { apiGroups: ["*"], resources, verbs: ["*"] },
+            { apiGroups: ["*"], resources, verbs },
             { nonResourceURLs: ["*"], verbs: ["*"] },
         ],
     });

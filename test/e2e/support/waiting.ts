@@ -4,7 +4,7 @@ import { setTimeout } from "node:timers/promises";
 export async function waitFor(
     what: string,
     condition: () => boolean | Promise<boolean>,
-    milliseconds = 20_000,
+    milliseconds = 60_000,
 ): Promise<void> {
     const end = Date.now() + milliseconds;
     for (;;) {

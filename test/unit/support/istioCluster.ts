@@ -48,6 +48,7 @@ export const liveOf = (fields: Partial<LiveIstio> = {}): LiveIstio => ({
     crds: [],
     namespaceStack: undefined,
     namespaceExists: false,
+    ran: [],
     users: { namespaces: new Map(), injectors: [], pods: [] },
     serverVersion: "v1.32.2",
     clusterAdmin: true,

@@ -12,6 +12,7 @@ export const NOTHING: LiveInstallation = {
     viz: [],
     tapInjectorPolicy: undefined,
     vizExtras: undefined,
+    vizClaim: undefined,
     release: undefined,
     records: [],
 };

@@ -38,6 +38,7 @@ export const workloadOf = (fields: Partial<Workload> = {}): Workload => ({
     strategy: "RollingUpdate",
     partition: 0,
     maxUnavailable: 0,
+    surge: 1,
     step: 1,
     restartedAt: undefined,
     revision: undefined,

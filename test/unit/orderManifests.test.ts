@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { DEPENDS_ON, orderManifests } from "../../charts/postRender";
+import { DEPENDS_ON, orderManifests } from "../../charts/orderManifests";
 
 interface Manifest {
     kind: string;

@@ -1,0 +1,98 @@
+import type { Notice } from "./notices";
+
+const notes = (minor: string) =>
+    `istio.io/latest/news/releases/${minor}.x/announcing-${minor}/upgrade-notes`;
+
+/** Those of Istio and Anthos Service Mesh, in the order of releases. */
+export const ISTIO_NOTICES: readonly Notice[] = [
+    {
+        id: "asm-gateway-in-place",
+        since: "1.6.0-asm.0",
+        title: "the ingress gateway is changed in place: it has a downtime, whatever the revisions",
+        action: "plan the downtime, or bring up a second gateway beside it",
+        source: "Anthos Service Mesh 1.6, upgrade guide on premises",
+        check: "everybody",
+        decision: false,
+    },
+    {
+        id: "istio-mixer-removed",
+        since: "1.8.0",
+        title: "Mixer is gone: its adapters, policies and rules have no effect",
+        action: "move them to Telemetry, EnvoyFilter or WebAssembly before",
+        source: notes("1.8"),
+        check: "everybody",
+        decision: false,
+    },
+    {
+        id: "istio-revision-label",
+        since: "1.11.0",
+        title: "a pod's label istio.io/rev is the user's wish, and no longer written by the injector",
+        action: "look at what reads the label; the revision stands in annotation sidecar.istio.io/status",
+        source: notes("1.11"),
+        check: "everybody",
+        decision: false,
+    },
+    {
+        id: "istio-default-revision",
+        since: "1.12.0",
+        title: "objects of Istio are checked by the default revision, which moves on its own",
+        action: "point istio.defaultRevision at the new revision before the old one goes",
+        source: `${notes("1.12")}; istio.io/latest/docs/setup/upgrade/canary`,
+        check: "everybody",
+        decision: false,
+    },
+    {
+        id: "istio-verify-certificates",
+        since: "1.21.0",
+        title: "clients verify certificates of TLS origination, and set SNI by themselves",
+        action: "see that DestinationRules with tls have what is to be verified (subjectAltNames, caCertificates)",
+        source: notes("1.21"),
+        check: "everybody",
+        decision: false,
+    },
+    {
+        id: "istio-tracing-default",
+        since: "1.22.0",
+        title: "traces are no longer sent to zipkin.istio-system.svc by default",
+        action: "name the collector in meshConfig.extensionProviders and a Telemetry",
+        source: notes("1.22"),
+        check: "by hand",
+        decision: false,
+    },
+    {
+        id: "istio-opencensus-removed",
+        since: "1.25.0",
+        title: "traces are no longer sent by OpenCensus",
+        action: "name a provider of OpenTelemetry in meshConfig.extensionProviders",
+        source: notes("1.25"),
+        check: "by hand",
+        decision: false,
+    },
+    {
+        id: "istio-native-sidecars",
+        since: "1.27.0",
+        title: "sidecars are native (init containers) by default",
+        action: "look at what reads spec.containers of pods; values pilot.env.ENABLE_NATIVE_SIDECARS: false keeps them as they were",
+        source: notes("1.27"),
+        check: "everybody",
+        decision: false,
+    },
+    {
+        id: "istio-debug-endpoints",
+        since: "1.29.0",
+        title: "istiod's debug endpoints ask for authorisation",
+        action: "give who reads them an account of the control plane's namespace",
+        source: notes("1.29"),
+        check: "by hand",
+        decision: false,
+    },
+    {
+        id: "istio-envoy-filters",
+        since: "every release",
+        title: "EnvoyFilters depend on the inside of Envoy's configuration, which any release may change",
+        action: "try them on the canary before the rest moves",
+        source: "istio.io/latest/docs/reference/config/networking/envoy-filter",
+        check: { of: "envoyFilters" },
+        decision: false,
+    },
+];

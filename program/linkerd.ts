@@ -1,0 +1,134 @@
+import * as pulumi from "@pulumi/pulumi";
+import { locateCharts, readDefaults } from "../charts/source";
+import { KubeApi } from "../cluster/api";
+import { reasonOf, type Connection } from "../cluster/connection";
+import { linkerdPodsWithAnchors, meshedProxies, observeDataPlane } from "../cluster/dataPlane";
+import { observeHealth } from "../cluster/health/linkerd";
+import { observeLinkerd } from "../cluster/linkerd";
+import { meshCliVersion } from "../cluster/meshCli";
+import { readEvidence } from "../cluster/notices";
+import { readRunningVersions } from "../cluster/runningVersions";
+import { declareLinkerd } from "../components/linkerd/linkerd";
+import type { LinkerdStackConfig } from "../config";
+import { runningCharts } from "../plan/adoption";
+import { questionBefore, updateOf } from "../plan/checks/before";
+import { gatewayApiOf } from "../plan/checks/gatewayApi";
+import { checkLinkerd } from "../plan/checks/linkerd";
+import { LINKERD_CHECKS } from "../plan/checks/table";
+import { checkFaults, judgeBefore, repairWith } from "../plan/checks/verdict";
+import { meshedLabels, selectables } from "../plan/dataPlane";
+import { RefusedError } from "../plan/faults";
+import { chartFaults, crdVersion, planLinkerd } from "../plan/linkerd";
+import { linkerdReview } from "../plan/linkerdReview";
+import { linkerdNotices, linkerdPolicy } from "../plan/policy/linkerd";
+import { overlapFaults } from "../plan/waves";
+import { backupLines } from "../report/backup";
+import { cliLines } from "../report/policy";
+import { previewLines } from "../report/preview";
+import { backupFaults } from "../rollout/backup/faults";
+import { forbidden, outputOf, reviewed, tell, unknownInPreview } from "./review";
+
+/** A stack of Linkerd: observes, plans, shows, declares; its outputs. */
+export async function linkerd(config: LinkerdStackConfig, stack: string, connection: Connection) {
+    const api = new KubeApi(connection);
+    const [seen, sources] = await observe(config, stack, api, connection);
+    const { live, dataPlane, running } = seen;
+    const { charts } = sources;
+    const preview = pulumi.runtime.isDryRun();
+    const { defaults } = sources;
+    const planned = await planLinkerd(config, live, { stack, now: new Date(), defaults, running });
+    const plan = "version" in planned ? planned : undefined;
+    const policy = linkerdPolicy(config, live, {
+        pods: running?.dataPlane.pods,
+        images: seen.images,
+        evidence: seen.evidence,
+        values: plan?.values,
+        acting: !preview,
+    });
+    const verdicts = judgeBefore(
+        checkLinkerd({ ...seen.health, gatewayApi: gatewayApiOf(config, live, plan) }, "before"),
+        LINKERD_CHECKS,
+        updateOf(config, live, plan, preview),
+    );
+    const { waves } = config.rollout;
+    const refusals = [
+        ...("version" in planned ? [] : planned),
+        ...policy.faults,
+        ...sources.faults,
+        ...charts.faults,
+        ...chartFaults(charts.located, live.serverVersion),
+        ...checkFaults(verdicts, repairWith({ running: live.linkerdVersion })),
+        ...(typeof dataPlane === "string"
+            ? []
+            : overlapFaults(waves, selectables(dataPlane), dataPlane.namespaceLabels)),
+    ];
+    const { path, notices } = policy;
+    const found = { config, stack, live, plan, dataPlane, refusals, path, notices, verdicts };
+    const review = await reviewed(api, config, linkerdReview(found));
+    if (!plan) {
+        throw new RefusedError(refusals);
+    }
+    await tell([
+        ...policy.lines,
+        ...cliLines("linkerd", seen.cli, config.linkerdVersion.tag),
+        ...previewLines(plan, review, config.report.workloads),
+        ...backupLines(config.backup, stack, live.linkerdVersion),
+    ]);
+    const { ran } = policy;
+    return {
+        ...declareLinkerd({ config, stack, plan, ran, charts: charts.located, connection }),
+        ...outputOf(review),
+    };
+}
+
+async function observe(
+    config: LinkerdStackConfig,
+    stack: string,
+    api: KubeApi,
+    connection: Connection,
+) {
+    const live = await observeLinkerd(connection).catch(forbidden("the installation"));
+    const bundles = new Map<string, string>();
+    const dataPlane = await observeDataPlane(api, linkerdPodsWithAnchors(bundles)).catch(
+        unknownInPreview,
+    );
+    const trustRoots = live.identity.issuer?.trustAnchors;
+    const running =
+        typeof dataPlane === "string"
+            ? undefined
+            : { dataPlane, proxies: meshedProxies(dataPlane.pods, bundles, trustRoots) };
+    const version = config.linkerdVersion;
+    const [images, evidence, cli, health, sources] = await Promise.all([
+        readRunningVersions(api).catch(reasonOf),
+        readEvidence(
+            api,
+            linkerdNotices(live, version.tag),
+            running && meshedLabels(running.dataPlane),
+        ),
+        meshCliVersion("linkerd"),
+        observeHealth(api, live, questionBefore(config, live, stack)),
+        sourcesOf(config, stack, live),
+    ]);
+    return [{ live, dataPlane, running, images, evidence, cli, health }, sources] as const;
+}
+
+/** The charts of target and live version, and whether the backup has a place. */
+async function sourcesOf(
+    config: LinkerdStackConfig,
+    stack: string,
+    live: Awaited<ReturnType<typeof observeLinkerd>>,
+) {
+    const version = config.linkerdVersion;
+    const [faults, charts, before] = await Promise.all([
+        backupFaults(config.backup, stack),
+        locateCharts(config.charts, [
+            { name: "linkerd-crds", version: crdVersion(version, live).chartVersion },
+            { name: "linkerd-control-plane", version: version.chartVersion },
+            { name: "linkerd-viz", version: version.chartVersion },
+        ]),
+        // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
+        locateCharts(config.charts, runningCharts(config, live)),
+    ]);
+    const defaults = await readDefaults([...charts.located, ...before.located]);
+    return { faults, charts, defaults };
+}

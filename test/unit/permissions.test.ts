@@ -1,0 +1,273 @@
+import { describe, expect, it } from "vitest";
+import { reviewAccess } from "../../cluster/access";
+import { ApiError, type KubeApi } from "../../cluster/api";
+import {
+    istioPermissions,
+    linkerdPermissions,
+    permissionFaults,
+    permissionTexts,
+    type Asked,
+} from "../../plan/permissions";
+import { dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
+import { radiusOf } from "./support/reviews";
+
+const textOf = ({ verb, resource, namespace, needed }: Asked) =>
+    `${verb} ${resource} ${namespace ?? "*"} ${needed}`;
+
+const web = dataPlaneOf({
+    pods: [podOf(), podOf({ name: "db-0", owner: { kind: "StatefulSet", name: "db" } })],
+    workloads: [workloadOf(), workloadOf({ kind: "StatefulSet", name: "db", namespace: "shop" })],
+});
+const ABSENT = { namespaces: [], controlPlane: false, viz: false };
+const PRESENT = { namespaces: ["linkerd", "linkerd-viz"], controlPlane: true, viz: true };
+const linkerd = (
+    how: Partial<Parameters<typeof linkerdPermissions>[0]> = {},
+    radius = radiusOf(web),
+) =>
+    linkerdPermissions(
+        { ...{ change: true, viz: false, certManager: false, present: ABSENT }, ...how },
+        radius,
+    ).map(textOf);
+
+describe("an update of Linkerd asks for what it does", () => {
+    it("to make and change what it declares; to delete, only as something that may be needed", () => {
+        const asked = linkerd();
+        for (const verb of ["get", "create", "patch"]) {
+            expect(asked).toContain(`${verb} secrets linkerd always`);
+            expect(asked).toContain(
+                `${verb} customresourcedefinitions.apiextensions.k8s.io * always`,
+            );
+        }
+        expect(asked).toContain("delete secrets linkerd maybe");
+        expect(asked.filter((one) => one.includes("linkerd-viz"))).toEqual([]);
+        expect(linkerd({ viz: true })).toContain("create deployments.apps linkerd-viz always");
+        expect(linkerd({ certManager: true })).toContain(
+            "create certificates.cert-manager.io linkerd always",
+        );
+    });
+
+    // The API server asks for create only where an apply finds nothing.
+    it.each<[what: string, present: object, viz: boolean, made: string[]]>([
+        [
+            "a new mesh",
+            {},
+            true,
+            [
+                "apiservices.apiregistration.k8s.io *",
+                "clusterrolebindings.rbac.authorization.k8s.io *",
+                "clusterroles.rbac.authorization.k8s.io *",
+                "customresourcedefinitions.apiextensions.k8s.io *",
+                "mutatingwebhookconfigurations.admissionregistration.k8s.io *",
+                "namespaces *",
+                "rolebindings.rbac.authorization.k8s.io kube-system",
+                "validatingwebhookconfigurations.admissionregistration.k8s.io *",
+            ],
+        ],
+        ["a mesh that is there", PRESENT, true, []],
+        [
+            "its namespace alone, made by somebody else",
+            { namespaces: ["linkerd"] },
+            false,
+            [
+                "clusterrolebindings.rbac.authorization.k8s.io *",
+                "clusterroles.rbac.authorization.k8s.io *",
+                "customresourcedefinitions.apiextensions.k8s.io *",
+                "mutatingwebhookconfigurations.admissionregistration.k8s.io *",
+                "validatingwebhookconfigurations.admissionregistration.k8s.io *",
+            ],
+        ],
+        [
+            "viz beside a mesh that is there",
+            { namespaces: ["linkerd"], controlPlane: true },
+            true,
+            [
+                "apiservices.apiregistration.k8s.io *",
+                "clusterrolebindings.rbac.authorization.k8s.io *",
+                "clusterroles.rbac.authorization.k8s.io *",
+                "mutatingwebhookconfigurations.admissionregistration.k8s.io *",
+                "namespaces *",
+                "rolebindings.rbac.authorization.k8s.io kube-system",
+            ],
+        ],
+    ])("to make, outside its namespaces, what is missing: %s", (_, present, viz, made) => {
+        const asked = linkerd({ viz, present: { ...ABSENT, ...present } });
+        const outside = asked.filter((one) => / (\*|kube-system) /.test(one));
+        const creates = outside.filter((one) => one.startsWith("create "));
+        expect(creates.filter((one) => one.endsWith(" always"))).toEqual(
+            made.map((one) => `create ${one} always`),
+        );
+        expect(creates).toHaveLength(viz ? 8 : 6);
+        expect(asked).toContain("patch namespaces * always");
+        expect(asked).toContain("create secrets linkerd always");
+    });
+
+    it("to restart just the kinds that restart, where they are", () => {
+        const patched = linkerd().filter((one) => / shop /.test(one));
+        expect(patched).toEqual([
+            "patch deployments.apps shop always",
+            "delete pods shop maybe",
+            "patch statefulsets.apps shop always",
+        ]);
+        const evicted = dataPlaneOf({
+            pods: [podOf()],
+            workloads: [workloadOf({ strategy: "OnDelete" })],
+        });
+        expect(linkerd({}, radiusOf(evicted)).filter((one) => / shop /.test(one))).toEqual([
+            "create pods/eviction shop always",
+        ]);
+    });
+
+    it("nothing for sure where the version stays, and for no restart where no wave runs", () => {
+        const asked = linkerd({ change: false }, radiusOf(web, {}, { waiting: "unchanged" }));
+        expect(asked.filter((one) => one.endsWith("always"))).toEqual([]);
+        expect(asked).toContain("patch secrets linkerd maybe");
+    });
+});
+
+const NOTHING_NEW = {
+    ...{ namespace: false, crds: false, revision: false, tag: false, validator: false },
+};
+const istio = (makes: Partial<typeof NOTHING_NEW> = {}) =>
+    istioPermissions(
+        {
+            change: true,
+            namespace: "istio-system",
+            removes: true,
+            gatewayNamespaces: ["istio-ingress", "istio-ingress"],
+            makes: { ...NOTHING_NEW, ...makes },
+        },
+        radiusOf(dataPlaneOf({ pods: [], workloads: [] })),
+    ).map(textOf);
+
+it.each<[Partial<typeof NOTHING_NEW>, string[]]>([
+    [{}, []],
+    [{ namespace: true, crds: true }, ["customresourcedefinitions", "namespaces"]],
+    [
+        { revision: true },
+        [
+            "clusterrolebindings",
+            "clusterroles",
+            "mutatingwebhookconfigurations",
+            "validatingwebhookconfigurations",
+        ],
+    ],
+    [{ tag: true }, ["mutatingwebhookconfigurations"]],
+    [{ validator: true }, ["validatingwebhookconfigurations"]],
+])("an update of Istio asks to make what is missing without a namespace: %j", (makes, made) => {
+    const creates = istio(makes).filter((one) => /^create .* \* always$/.test(one));
+    expect(creates.map((one) => /^create (\w+)/.exec(one)?.[1])).toEqual(made);
+});
+
+it("an update of Istio asks for its namespaces, and to delete what goes", () => {
+    const texts = istio();
+    expect(texts).toContain("delete deployments.apps istio-system always");
+    expect(texts.filter((one) => one === "patch services istio-ingress always")).toHaveLength(1);
+    expect(texts).toContain("patch namespaces * always");
+    expect(texts.filter((one) => one.includes("leases"))).toEqual([]);
+});
+
+describe("the access review", () => {
+    const SECRETS: Asked[] = [
+        { verb: "patch", resource: "secrets", namespace: "linkerd", needed: "always" },
+        { verb: "patch", resource: "secrets", namespace: "linkerd-viz", needed: "always" },
+        { verb: "delete", resource: "secrets", namespace: "linkerd", needed: "maybe" },
+        { verb: "create", resource: "pods/eviction", namespace: "shop", needed: "always" },
+        { verb: "patch", resource: "deployments.apps", namespace: null, needed: "always" },
+    ];
+    /** An API server that allows what `may` says; `asked` gets each question. */
+    const server = (
+        may: (one: string) => boolean,
+        asked: string[] = [],
+    ): Pick<KubeApi, "send"> => ({
+        send: (_, path, options) => {
+            expect(path).toBe("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+            const { spec } = options?.body as {
+                spec: { resourceAttributes: Record<string, string> };
+            };
+            const { verb, group, resource, subresource, namespace } = spec.resourceAttributes;
+            const one = `${verb} ${group}/${resource}/${subresource ?? ""} ${namespace ?? "*"}`;
+            asked.push(one);
+            return Promise.resolve({ status: { allowed: may(one) } });
+        },
+    });
+
+    it("takes one request where the user may do everything", async () => {
+        const asked: string[] = [];
+        expect(
+            await reviewAccess(
+                server(() => true, asked),
+                SECRETS,
+            ),
+        ).toEqual({
+            asked: 5,
+            missing: [],
+            maybe: [],
+        });
+        expect(asked).toEqual(["* */*/ *"]);
+    });
+
+    it("asks for a namespace only where the whole cluster is refused", async () => {
+        const asked: string[] = [];
+        const may = (one: string) =>
+            ["patch /secrets/ linkerd", "patch apps/deployments/ *"].includes(one);
+        expect(await reviewAccess(server(may, asked), SECRETS)).toEqual({
+            asked: 5,
+            missing: [
+                { verb: "patch", resource: "secrets", namespace: "linkerd-viz" },
+                { verb: "create", resource: "pods/eviction", namespace: "shop" },
+            ],
+            maybe: [{ verb: "delete", resource: "secrets", namespace: "linkerd" }],
+        });
+        expect(asked.sort()).toEqual(
+            [
+                "* */*/ *",
+                "patch /secrets/ *",
+                "patch /secrets/ linkerd",
+                "patch /secrets/ linkerd-viz",
+                "delete /secrets/ *",
+                "delete /secrets/ linkerd",
+                "create /pods/eviction *",
+                "create /pods/eviction shop",
+                "patch apps/deployments/ *",
+            ].sort(),
+        );
+    });
+
+    it("that is itself refused says so, and finds nothing missing", async () => {
+        const send = () => Promise.reject(new ApiError(403, "no reviews"));
+        expect(await reviewAccess({ send }, SECRETS)).toEqual({
+            asked: 5,
+            missing: [],
+            maybe: [],
+            unknown: "the API server answers 403 (no reviews)",
+        });
+    });
+});
+
+describe("missing permissions", () => {
+    const missing = [
+        { verb: "create", resource: "secrets", namespace: "linkerd" },
+        { verb: "patch", resource: "secrets", namespace: "linkerd" },
+        { verb: "create", resource: "secrets", namespace: "linkerd-viz" },
+        { verb: "patch", resource: "secrets", namespace: "linkerd-viz" },
+        { verb: "patch", resource: "namespaces", namespace: null },
+    ];
+    it("are told by kind and place", () => {
+        expect(permissionTexts(missing)).toEqual([
+            "create, patch secrets in linkerd, linkerd-viz",
+            "patch namespaces in the whole cluster",
+        ]);
+    });
+
+    it("refuse with one fault that names each and the next step", () => {
+        expect(permissionFaults({ asked: 9, missing: [], maybe: missing })).toEqual([]);
+        expect(permissionFaults({ asked: 9, missing, maybe: [] })).toEqual([
+            {
+                subject: "permissions",
+                value: "5",
+                rule: "the user of this kubeconfig may not: create, patch secrets in linkerd, linkerd-viz; patch namespaces in the whole cluster",
+                next: "ask for them, and see: kubectl auth can-i create secrets -n linkerd; where the access review is wrong (rights on single objects by name): report.permissions: tell",
+            },
+        ]);
+    });
+});
