@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import type { Verification } from "./charts/verify";
 import { fatalIds, ISTIO_CHECKS, LINKERD_CHECKS } from "./plan/checks/table";
 import { isSpan, spanMilliseconds, type Span } from "./plan/durations";
 import { RefusedError, type Fault } from "./plan/faults";
@@ -72,8 +73,10 @@ export interface Config {
     readonly kubeconfig: string | undefined;
     /** uid of namespace kube-system: binds the stack to one cluster. */
     readonly clusterUid: string;
-    /** Helm repository (https://...) or directory with `<chart>-<version>` directories or archives. */
+    /** Helm repository (https://...), OCI registry (oci://...) or directory with `<chart>-<version>` directories or archives. */
     readonly charts: string;
+    /** What charts are checked against. Defaults to nothing. */
+    readonly verify: Verification;
     readonly rollout: Rollout;
     /** What the user decided about rules and notices. */
     readonly policy: PolicyConfig;
@@ -94,9 +97,16 @@ export interface LinkerdStackConfig extends Config {
     readonly certificates: CertificatesConfig;
     /** undefined: no backup is made. */
     readonly backup: BackupConfig | undefined;
-    readonly crds: { readonly values: ChartValues };
-    readonly controlPlane: { readonly values: ChartValues };
-    readonly viz: { readonly enabled: boolean; readonly values: ChartValues };
+    readonly crds: ChartSection;
+    readonly controlPlane: ChartSection;
+    readonly viz: ChartSection & { readonly enabled: boolean };
+}
+
+/** What a stack says of one chart. */
+export interface ChartSection {
+    readonly values: ChartValues;
+    /** Where this chart comes from, also an archive of it. Defaults to `charts` of the stack. */
+    readonly charts?: string | undefined;
 }
 
 /** Istio or Anthos Service Mesh, by revisions side by side. */
@@ -109,7 +119,17 @@ export interface IstioStackConfig extends Config {
 export type StackConfig = LinkerdStackConfig | IstioStackConfig;
 
 const values = z.record(z.string(), z.unknown()).default({});
-const chartSection = z.strictObject({ values }).default({ values: {} });
+const ownCharts = z.string().min(1, "must name where the chart comes from").optional();
+const chartSection = z.strictObject({ values, charts: ownCharts }).default({ values: {} });
+const verify = z.strictObject({
+    sha256: z
+        .record(
+            z.string(),
+            z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256: 64 digits 0-9 and a-f"),
+        )
+        .default({}),
+    keyring: z.string().min(1, "must be the path of a keyring").optional(),
+});
 const pem = (kind: string) =>
     z.string().regex(new RegExp(`-----BEGIN [A-Z ]*${kind}-----`), `must be PEM text (${kind})`);
 
@@ -213,6 +233,7 @@ const schema = z.strictObject({
     linkerdVersion: z.string().default(""),
     istio: z.preprocess((value) => (isEmpty(value) ? undefined : value), istioSection.optional()),
     charts: z.string().default(""),
+    verify: verify.prefault({}),
     adopt: flag,
     prune: flag,
     identity: z.preprocess(
@@ -233,7 +254,7 @@ const schema = z.strictObject({
     crds: chartSection,
     controlPlane: chartSection,
     viz: z
-        .strictObject({ enabled: z.boolean().default(true), values })
+        .strictObject({ enabled: z.boolean().default(true), values, charts: ownCharts })
         .default({ enabled: true, values: {} }),
     rollout: rollout.prefault({}),
     policy: policySection.prefault({}),
@@ -253,6 +274,7 @@ const NEXT: Readonly<Record<string, string>> = {
     context: "kubectl config get-contexts -o name, then: pulumi config set context NAME",
     clusterUid:
         "pulumi config set clusterUid $(kubectl --context NAME get namespace kube-system -o jsonpath={.metadata.uid})",
+    verify: "set verify.sha256 to SHA-256 sums by <chart>-<version>, verify.keyring to the path of a keyring (docs/charts.md)",
     backup: "set backup.directory to a path and, for Secrets, backup.recipient to an age recipient (docs/backup.md)",
     "istio.override":
         "move its ids to policy.override, and take istio.override out: pulumi config rm --path istio.override",
@@ -296,6 +318,7 @@ export function parseConfig(
         clusterUid,
         kubeconfig,
         charts,
+        verify,
         rollout,
         policy,
         checks,
@@ -312,6 +335,7 @@ export function parseConfig(
     const common = {
         context,
         clusterUid,
+        verify,
         rollout,
         report,
         checks,
@@ -418,6 +442,7 @@ export async function readConfig(): Promise<StackConfig> {
         raw[key] = config.get(key) ?? "";
     }
     for (const key of [
+        "verify",
         "certificates",
         "backup",
         "crds",

@@ -25,15 +25,22 @@ const TIMEOUT_MS = 60_000;
 /**
  * Downloads a chart's archive from a Helm repository into the user's cache, checked against the SHA-256 of the
  * repository's index, and returns its path. A cached archive is used without asking the repository again.
+ * @param provenance whether its provenance file is downloaded, too, where the repository has one
  * @throws RefusedError where the repository has no such version.
  * @throws Error where it cannot be reached within 60 s, or the archive is not what the index says.
  */
-export async function fetchChart(repository: string, request: ChartRequest): Promise<string> {
+export async function fetchChart(
+    repository: string,
+    request: ChartRequest,
+    provenance = false,
+): Promise<string> {
     const base = repository.endsWith("/") ? repository : `${repository}/`;
     const name = `${request.name}-${request.version}.tgz`;
     const directory = join(cacheDirectory(), "charts", sha256(base).slice(0, 16));
     const path = join(directory, name);
-    if (await stat(path).catch(() => undefined)) {
+    const wanted = [path, ...(provenance ? [`${path}.prov`] : [])];
+    const there = await Promise.all(wanted.map((one) => stat(one).catch(() => undefined)));
+    if (there.every((one) => one !== undefined)) {
         return path;
     }
     const listed = index.safeParse(parse((await get(`${base}index.yaml`)).toString()));
@@ -52,15 +59,27 @@ export async function fetchChart(repository: string, request: ChartRequest): Pro
             },
         ]);
     }
-    const archive = await get(new URL(entry.urls[0], base).href);
+    const { href } = new URL(entry.urls[0], base);
+    const archive = await get(href);
     if (entry.digest !== undefined && sha256(archive) !== entry.digest) {
         throw new Error(`SHA-256 of ${name} is ${sha256(archive)}, the index says ${entry.digest}`);
     }
     await mkdir(directory, { recursive: true });
-    const aside = `${path}.${process.pid}.tmp`;
-    await writeFile(aside, archive);
-    await rename(aside, path);
+    if (provenance) {
+        // A repository that has none: the verification says so.
+        const signed = await get(`${href}.prov`).catch(() => undefined);
+        if (signed) {
+            await write(`${path}.prov`, signed);
+        }
+    }
+    await write(path, archive);
     return path;
+}
+
+async function write(path: string, data: Buffer): Promise<void> {
+    const aside = `${path}.${process.pid}.tmp`;
+    await writeFile(aside, data);
+    await rename(aside, path);
 }
 
 async function get(url: string): Promise<Buffer> {

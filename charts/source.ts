@@ -7,12 +7,16 @@ import { z } from "zod";
 import { RefusedError, type Fault } from "../plan/faults";
 import type { ChartDefaults } from "../plan/settings";
 import { isMap } from "../plan/values";
+import { pullChart } from "./registry";
 import { fetchChart } from "./repository";
+import { UNVERIFIED, verifyChart, type Verification } from "./verify";
 
 /** A chart of one exact version. */
 export interface ChartRequest {
     readonly name: string;
     readonly version: string;
+    /** Where this chart comes from instead of where all do. */
+    readonly source?: string | undefined;
 }
 
 /** A chart on disk, checked to be the one that was asked for. */
@@ -33,27 +37,30 @@ const chartYaml = z.looseObject({
 });
 
 /**
- * Finds every chart in `source`: a Helm repository (`https://...`) or a directory that holds
- * `<name>-<version>/` or `<name>-<version>.tgz` for each (as `helm pull [--untar]` names them).
- * Returns a fault for each chart that is missing, unreadable or of another release.
+ * Finds every chart in `source`: a Helm repository (`https://...`), a folder of an OCI registry (`oci://...`), an archive
+ * of this one chart, or a directory that holds `<name>-<version>/` or `<name>-<version>.tgz` for each (as
+ * `helm pull [--untar]` names them). Each is verified before anything of it is used.
+ * Returns a fault for each chart that is missing, unreadable, of another release or not what was verified.
  */
 export async function locateCharts(
     source: string,
     requests: readonly ChartRequest[],
     projectDirectory = process.cwd(),
+    verification = UNVERIFIED,
 ): Promise<{ readonly located: readonly LocatedChart[]; readonly faults: readonly Fault[] }> {
     // In the order of the requests, however long each takes: a refusal reads the same every time.
     const results = await Promise.all(
         requests.map(async (request) => {
+            const from = request.source ?? source;
             try {
-                return { located: await locate(source, request, projectDirectory) };
+                return { located: await locate(from, request, projectDirectory, verification) };
             } catch (error) {
                 if (error instanceof RefusedError) {
                     return { faults: error.faults };
                 }
                 // Only the first line: parsers add a snippet of what they read.
                 const reason = (error as Error).message.split("\n")[0];
-                return { faults: [fault(request, `cannot be read from ${source} (${reason})`)] };
+                return { faults: [fault(request, `cannot be read from ${from} (${reason})`)] };
             }
         }),
     );
@@ -66,10 +73,19 @@ async function locate(
     source: string,
     request: ChartRequest,
     projectDirectory: string,
+    verification: Verification,
 ): Promise<LocatedChart> {
-    const found = /^https?:\/\//.test(source)
-        ? await fetchChart(source, request)
-        : await findInDirectory(source, request, projectDirectory);
+    const found = await find(source, request, projectDirectory, verification);
+    await verifyChart(found, stemOf(request), {
+        ...verification,
+        keyring: verification.keyring && resolve(projectDirectory, verification.keyring),
+    }).catch(async (error: unknown) => {
+        // What was downloaded and is not what it has to be is not kept: the next run asks again.
+        if (isRemote(source)) {
+            await Promise.all([rm(found, { force: true }), rm(`${found}.prov`, { force: true })]);
+        }
+        throw error;
+    });
     const metadata = chartYaml.safeParse(
         parse(await readChartFile(found, request.name, "Chart.yaml")),
     );
@@ -87,17 +103,38 @@ async function locate(
             },
         ]);
     }
-    return { ...request, path: await addressByContent(found, projectDirectory), kubeVersion };
+    return { name, version, path: await addressByContent(found, projectDirectory), kubeVersion };
+}
+
+function stemOf({ name, version }: ChartRequest): string {
+    return `${name}-${version}`;
+}
+
+function isRemote(source: string): boolean {
+    return /^(https?|oci):\/\//.test(source);
+}
+
+async function find(
+    source: string,
+    request: ChartRequest,
+    projectDirectory: string,
+    { keyring }: Verification,
+): Promise<string> {
+    if (isRemote(source)) {
+        const get = source.startsWith("oci:") ? pullChart : fetchChart;
+        return get(source, request, keyring !== undefined);
+    }
+    const path = isAbsolute(source) ? source : resolve(projectDirectory, source);
+    return (await stat(path)).isFile() ? path : findInDirectory(source, path, request);
 }
 
 async function findInDirectory(
     source: string,
+    directory: string,
     request: ChartRequest,
-    projectDirectory: string,
 ): Promise<string> {
-    const directory = isAbsolute(source) ? source : resolve(projectDirectory, source);
     const names = await readdir(directory);
-    const stem = `${request.name}-${request.version}`;
+    const stem = stemOf(request);
     const found = [stem, `${stem}.tgz`].find((name) => names.includes(name));
     if (found === undefined) {
         const others = names.filter((name) => name.startsWith(`${request.name}-`)).sort();

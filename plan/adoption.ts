@@ -47,6 +47,8 @@ export interface Adoption {
 interface ChartName {
     readonly name: string;
     readonly version: string;
+    /** Where it comes from instead of where all charts do. */
+    readonly source?: string | undefined;
 }
 
 /** By chart: `linkerd-viz 2024.5.3`. */
@@ -78,7 +80,10 @@ export function runningCharts(config: AdoptionConfig, live: LiveLinkerd): ChartN
         viz: config.viz.enabled && !release,
     };
     return SECTIONS.filter((section) => untold[section] || !runs(live.linkerdVersion, config))
-        .map((section) => runningChart(section, live))
+        .map((section) => {
+            const chart = runningChart(section, live);
+            return chart && { ...chart, source: config[section].charts };
+        })
         .filter((one) => one !== undefined);
 }
 

@@ -31,7 +31,7 @@ export async function istio(config: IstioStackConfig, stack: string, connection:
     const { live, dataPlane, manifests } = seen;
     const { istio: asked, policy, rollout } = config;
     const plan = planIstio(asked, rollout.waves, live, stack, manifests.split, policy.override);
-    const charts = await locateCharts(config.charts, chartsOf(plan));
+    const charts = await locateCharts(config.charts, chartsOf(plan), process.cwd(), config.verify);
     const notices = noticeResults(seen.crossed, {
         evidence: seen.evidence,
         values: {},

@@ -121,11 +121,28 @@ async function sourcesOf(
     const version = config.linkerdVersion;
     const [faults, charts, before] = await Promise.all([
         backupFaults(config.backup, stack),
-        locateCharts(config.charts, [
-            { name: "linkerd-crds", version: crdVersion(version, live).chartVersion },
-            { name: "linkerd-control-plane", version: version.chartVersion },
-            { name: "linkerd-viz", version: version.chartVersion },
-        ]),
+        locateCharts(
+            config.charts,
+            [
+                {
+                    name: "linkerd-crds",
+                    version: crdVersion(version, live).chartVersion,
+                    source: config.crds.charts,
+                },
+                {
+                    name: "linkerd-control-plane",
+                    version: version.chartVersion,
+                    source: config.controlPlane.charts,
+                },
+                {
+                    name: "linkerd-viz",
+                    version: version.chartVersion,
+                    source: config.viz.charts,
+                },
+            ],
+            process.cwd(),
+            config.verify,
+        ),
         // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
         locateCharts(config.charts, runningCharts(config, live)),
     ]);

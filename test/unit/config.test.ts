@@ -33,6 +33,7 @@ describe("a stack file with three lines is enough", () => {
         clusterUid: "0a1b-2c",
         linkerdVersion: { tag: "edge-24.7.5", chartVersion: "2024.7.5" },
         charts: "https://helm.linkerd.io/edge",
+        verify: { sha256: {} },
         adopt: false,
         prune: false,
         identity: { source: "generated" },
@@ -77,6 +78,23 @@ describe("a stack file with three lines is enough", () => {
             report: {},
         };
         expect(parseConfig({ ...required, ...nothing, controlPlane: {} })).toEqual(config);
+    });
+
+    it("and what charts are checked against is by chart; a chart may come from elsewhere", () => {
+        const verify = { sha256: { "linkerd-crds-2024.7.5": "0f".repeat(32) }, keyring: "k.gpg" };
+        const crds = { values: {}, charts: "vendor/crds.tgz" };
+        expect(parseConfig({ ...required, verify, crds })).toEqual({ ...config, verify, crds });
+    });
+
+    it.each([
+        [{ sha256: { a: "0F".repeat(32) } }, "verify.sha256.a", /must be a SHA-256/],
+        [{ sha256: { a: "0f" } }, "verify.sha256.a", /must be a SHA-256/],
+        [{ keyring: "" }, "verify.keyring", /must be the path of a keyring/],
+        [{ sha512: {} }, "verify", /Unrecognized key/],
+    ])("but %o is refused: a check that is not made must not look made", (verify, key, rule) => {
+        expect(faultsOf({ ...required, verify })).toMatchObject([
+            { subject: key, rule: expect.stringMatching(rule) as string },
+        ]);
     });
 
     it("and what is adopted keeps its webhook certificates, unless the file says how they move", () => {
