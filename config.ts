@@ -97,9 +97,15 @@ export interface LinkerdStackConfig extends Config {
     readonly certificates: CertificatesConfig;
     /** undefined: no backup is made. */
     readonly backup: BackupConfig | undefined;
-    readonly crds: ChartSection;
-    readonly controlPlane: ChartSection;
+    readonly crds: ChartSection & RenderedSection;
+    readonly controlPlane: ChartSection & RenderedSection;
     readonly viz: ChartSection & { readonly enabled: boolean };
+}
+
+/** What may come from rendered YAML instead of its chart. */
+export interface RenderedSection {
+    /** Path of a file, or of a directory of YAML files, relative to the project. Defaults to none: the chart. */
+    readonly manifests?: string | undefined;
 }
 
 /** What a stack says of one chart. */
@@ -120,7 +126,18 @@ export type StackConfig = LinkerdStackConfig | IstioStackConfig;
 
 const values = z.record(z.string(), z.unknown()).default({});
 const ownCharts = z.string().min(1, "must name where the chart comes from").optional();
-const chartSection = z.strictObject({ values, charts: ownCharts }).default({ values: {} });
+const chartSection = z
+    .strictObject({
+        values,
+        charts: ownCharts,
+        manifests: z.string().min(1, "must name a file of rendered YAML").optional(),
+    })
+    .refine(
+        ({ values, charts, manifests }) =>
+            manifests === undefined || (charts === undefined && isEmpty(values)),
+        "comes from manifests, which are rendered: charts and values are for the chart",
+    )
+    .default({ values: {} });
 const verify = z.strictObject({
     sha256: z
         .record(

@@ -66,14 +66,19 @@ export async function readManifests(
     return { split, faults };
 }
 
-async function readObjects(path: string): Promise<KubeObject[]> {
+/** Text of a file, or of each YAML file in a directory. */
+export async function readTexts(path: string): Promise<string[]> {
     const files = (await stat(path)).isDirectory()
         ? (await readdir(path))
               .filter((name) => /\.ya?ml$/.test(name))
               .sort()
               .map((name) => join(path, name))
         : [path];
-    const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
+    return Promise.all(files.map((file) => readFile(file, "utf8")));
+}
+
+async function readObjects(path: string): Promise<KubeObject[]> {
+    const texts = await readTexts(path);
     return texts
         .flatMap((text) => parseAllDocuments(text))
         .map((document) => {

@@ -213,7 +213,8 @@ async function readPacked(path: string, wanted: (name: string) => boolean): Prom
     return Buffer.concat(chunks).toString();
 }
 
-async function addressByContent(path: string, projectDirectory: string): Promise<string> {
+/** Copies a chart to where its content alone says, and returns that path, relative to the project. */
+export async function addressByContent(path: string, projectDirectory: string): Promise<string> {
     const hash = createHash("sha256");
     for (const file of await filesBelow(path)) {
         hash.update(`${relative(path, file)}\0`).update(await readFile(file));

@@ -211,9 +211,14 @@ export async function planLinkerd(
 ): Promise<LinkerdPlan | readonly Fault[]> {
     const adoption = planAdoption(config, live, stack, defaults);
     const base = isFaults(adoption) ? undefined : adoption.base;
+    // What is rendered has its settings in it; nothing that is taken over could still get there.
+    const settings = (section: "crds" | "controlPlane") =>
+        config[section].manifests === undefined
+            ? merge(base?.[section] ?? {}, config[section].values)
+            : config[section].values;
     const all: Settings = {
-        crds: merge(base?.crds ?? {}, config.crds.values),
-        controlPlane: merge(base?.controlPlane ?? {}, config.controlPlane.values),
+        crds: settings("crds"),
+        controlPlane: settings("controlPlane"),
         viz: merge(base?.viz ?? {}, config.viz.values),
     };
     const ownership = ownershipFaults(live, stack, { ...config, crds: { values: all.crds } });

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { locateCharts, readDefaults } from "../charts/source";
+import { readRendered, wrapManifests } from "../charts/rendered";
+import { locateCharts, readDefaults, type LocatedChart } from "../charts/source";
 import { KubeApi } from "../cluster/api";
 import { reasonOf, type Connection } from "../cluster/connection";
 import { linkerdPodsWithAnchors, meshedProxies, observeDataPlane } from "../cluster/dataPlane";
@@ -18,9 +19,10 @@ import { LINKERD_CHECKS } from "../plan/checks/table";
 import { checkFaults, judgeBefore, repairWith } from "../plan/checks/verdict";
 import { meshedLabels, selectables } from "../plan/dataPlane";
 import { RefusedError } from "../plan/faults";
-import { chartFaults, crdVersion, planLinkerd } from "../plan/linkerd";
+import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../plan/linkerd";
 import { linkerdReview } from "../plan/linkerdReview";
 import { linkerdNotices, linkerdPolicy } from "../plan/policy/linkerd";
+import { renderedLines, withRendered, withStacksOwn, write, type Rendered } from "../plan/rendered";
 import { overlapFaults } from "../plan/waves";
 import { backupLines } from "../report/backup";
 import { cliLines } from "../report/policy";
@@ -29,9 +31,10 @@ import { backupFaults } from "../rollout/backup/faults";
 import { forbidden, outputOf, reviewed, tell, unknownInPreview } from "./review";
 
 /** A stack of Linkerd: observes, plans, shows, declares; its outputs. */
-export async function linkerd(config: LinkerdStackConfig, stack: string, connection: Connection) {
+export async function linkerd(file: LinkerdStackConfig, stack: string, connection: Connection) {
     const api = new KubeApi(connection);
-    const [seen, sources] = await observe(config, stack, api, connection);
+    const [seen, sources] = await observe(file, stack, api, connection);
+    const config = withRendered(file, sources.rendered);
     const { live, dataPlane, running } = seen;
     const { charts } = sources;
     const preview = pulumi.runtime.isDryRun();
@@ -71,12 +74,14 @@ export async function linkerd(config: LinkerdStackConfig, stack: string, connect
     await tell([
         ...policy.lines,
         ...cliLines("linkerd", seen.cli, config.linkerdVersion.tag),
+        ...renderedLines(config),
         ...previewLines(plan, review, config.report.workloads),
         ...backupLines(config.backup, stack, live.linkerdVersion),
     ]);
     const { ran } = policy;
+    const located = [...charts.located, ...(await wrapRendered(config, sources.rendered, plan))];
     return {
-        ...declareLinkerd({ config, stack, plan, ran, charts: charts.located, connection }),
+        ...declareLinkerd({ config, stack, plan, ran, charts: located, connection }),
         ...outputOf(review),
     };
 }
@@ -119,21 +124,32 @@ async function sourcesOf(
     live: Awaited<ReturnType<typeof observeLinkerd>>,
 ) {
     const version = config.linkerdVersion;
-    const [faults, charts, before] = await Promise.all([
+    const crds = crdVersion(version, live);
+    const fromChart = (section: "crds" | "controlPlane") => config[section].manifests === undefined;
+    const [faults, { rendered, faults: unrendered }, charts, before] = await Promise.all([
         backupFaults(config.backup, stack),
+        readRendered(config, crds),
         locateCharts(
             config.charts,
             [
-                {
-                    name: "linkerd-crds",
-                    version: crdVersion(version, live).chartVersion,
-                    source: config.crds.charts,
-                },
-                {
-                    name: "linkerd-control-plane",
-                    version: version.chartVersion,
-                    source: config.controlPlane.charts,
-                },
+                ...(fromChart("crds")
+                    ? [
+                          {
+                              name: "linkerd-crds",
+                              version: crds.chartVersion,
+                              source: config.crds.charts,
+                          },
+                      ]
+                    : []),
+                ...(fromChart("controlPlane")
+                    ? [
+                          {
+                              name: "linkerd-control-plane",
+                              version: version.chartVersion,
+                              source: config.controlPlane.charts,
+                          },
+                      ]
+                    : []),
                 {
                     name: "linkerd-viz",
                     version: version.chartVersion,
@@ -147,5 +163,31 @@ async function sourcesOf(
         locateCharts(config.charts, runningCharts(config, live)),
     ]);
     const defaults = await readDefaults([...charts.located, ...before.located]);
-    return { faults, charts, defaults };
+    return { faults: [...faults, ...unrendered], charts, defaults, rendered };
+}
+
+/** Rendered YAML as charts, with what the stack makes itself in it. */
+function wrapRendered(
+    { clusterUid }: LinkerdStackConfig,
+    { crds, controlPlane }: Rendered,
+    plan: LinkerdPlan,
+): Promise<LocatedChart[]> {
+    return Promise.all([
+        ...(crds
+            ? [
+                  wrapManifests(
+                      { name: "linkerd-crds", version: plan.crds.chartVersion },
+                      write(crds.documents),
+                  ),
+              ]
+            : []),
+        ...(controlPlane
+            ? [
+                  wrapManifests(
+                      { name: "linkerd-control-plane", version: plan.version.chartVersion },
+                      withStacksOwn(controlPlane.documents, plan, clusterUid),
+                  ),
+              ]
+            : []),
+    ]);
 }

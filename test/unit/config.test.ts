@@ -97,6 +97,21 @@ describe("a stack file with three lines is enough", () => {
         ]);
     });
 
+    it.each([{ values: { a: 1 } }, { charts: "vendor" }])(
+        "and rendered YAML is instead of a chart: %o beside it would have no effect",
+        (more) => {
+            const crds = { manifests: "crds.yaml" };
+            expect(parseConfig({ ...required, crds })).toMatchObject({ crds });
+            expect(faultsOf({ ...required, crds: { ...crds, ...more } })).toEqual([
+                {
+                    subject: "crds",
+                    rule: "comes from manifests, which are rendered: charts and values are for the chart",
+                    next: "edit crds; Pulumi.yaml describes each key",
+                },
+            ]);
+        },
+    );
+
     it("and what is adopted keeps its webhook certificates, unless the file says how they move", () => {
         const webhooks = (raw: object) => {
             const parsed = parseConfig({ ...required, ...raw });
