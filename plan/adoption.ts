@@ -2,6 +2,7 @@ import type { LiveComponent, LiveInstallation } from "../cluster/adoption";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { ChartValues, LinkerdStackConfig } from "../config";
 import type { Fault } from "./faults";
+import { placeOf, sectionsToAsk } from "./movedSettings";
 import {
     difference,
     NO_SETTINGS,
@@ -44,7 +45,7 @@ export interface Adoption {
     readonly lines: readonly string[];
 }
 
-interface ChartName {
+export interface ChartName {
     readonly name: string;
     readonly version: string;
     /** Where it comes from instead of where all charts do. */
@@ -54,7 +55,7 @@ interface ChartName {
 /** By chart: `linkerd-viz 2024.5.3`. */
 export type Defaults = ReadonlyMap<string, ChartDefaults>;
 
-const CHARTS: Readonly<Record<Section, string>> = {
+export const CHARTS: Readonly<Record<Section, string>> = {
     crds: "linkerd-crds",
     controlPlane: "linkerd-control-plane",
     viz: "linkerd-viz",
@@ -71,7 +72,9 @@ type AdoptionConfig = Pick<
  */
 export function runningCharts(config: AdoptionConfig, live: LiveLinkerd): ChartName[] {
     if (!config.adopt) {
-        return [];
+        return runs(live.linkerdVersion, config)
+            ? []
+            : withSource(config, live, sectionsToAsk(config));
     }
     const { taken, foreign, overrides, release } = live.installation;
     const untold: Readonly<Record<Section, boolean>> = {
@@ -79,7 +82,19 @@ export function runningCharts(config: AdoptionConfig, live: LiveLinkerd): ChartN
         controlPlane: !taken && foreign && !overrides,
         viz: config.viz.enabled && !release,
     };
-    return SECTIONS.filter((section) => untold[section] || !runs(live.linkerdVersion, config))
+    return withSource(
+        config,
+        live,
+        SECTIONS.filter((section) => untold[section] || !runs(live.linkerdVersion, config)),
+    );
+}
+
+function withSource(
+    config: AdoptionConfig,
+    live: LiveLinkerd,
+    sections: readonly Section[],
+): ChartName[] {
+    return sections
         .map((section) => {
             const chart = runningChart(section, live);
             return chart && { ...chart, source: config[section].charts };
@@ -87,7 +102,7 @@ export function runningCharts(config: AdoptionConfig, live: LiveLinkerd): ChartN
         .filter((one) => one !== undefined);
 }
 
-function runningChart(section: Section, live: LiveLinkerd): ChartName | undefined {
+export function runningChart(section: Section, live: LiveLinkerd): ChartName | undefined {
     const release = section === "viz" ? vizRelease(live.installation) : live.linkerdVersion;
     const version = parseLinkerdVersion(release ?? "");
     return isFault(version) ? undefined : { name: CHARTS[section], version: version.chartVersion };
@@ -288,7 +303,7 @@ function unknownLines(
     return before
         ? unknownSettings(taken[section], before, target).map(
               (path: SettingPath) =>
-                  `setting ${section}.values.${showPath(path)} is not known to chart ${name} ${version}: handed on, without effect there`,
+                  `setting ${section}.values.${showPath(path)} is not known to chart ${name} ${version}: handed on, without effect there${placeOf(section, path)}`,
           )
         : [
               `${section}.values: whether chart ${name} ${version} knows every setting that was taken over was not checked: chart ${name} ${running.version}, which runs, is not to be had`,

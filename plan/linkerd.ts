@@ -3,7 +3,7 @@ import type { LinkerdStackConfig } from "../config";
 import type { HelmRecords } from "../cluster/adoption";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LocatedChart } from "../charts/source";
-import { planAdoption, type Adoption, type Defaults } from "./adoption";
+import { CHARTS, planAdoption, runningChart, type Adoption, type Defaults } from "./adoption";
 import type { Fault } from "./faults";
 import { externalCertificateFaults } from "./externalCertificates";
 import { certificateReport, type CertificateEntry } from "./certificateReport";
@@ -21,8 +21,9 @@ import {
 } from "./identity";
 import { plannedEnd } from "./plannedEnd";
 import { podSecurityLabel } from "./podSecurity";
+import { unknownToTarget } from "./movedSettings";
 import { RULES, ruled } from "./policy/rules";
-import type { Settings } from "./settings";
+import type { Section, Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
 import { claimFaults } from "./vizSettings";
@@ -248,7 +249,24 @@ export async function planLinkerd(
             by: byCertManager ? "cert-manager" : "stack",
         }),
     ]);
+    const version = config.linkerdVersion;
+    const crds = crdVersion(version, live);
+    const change = changeOf(version, live);
+    const chartsOf = (section: Section) => ({
+        before: change === "none" ? undefined : runningChart(section, live),
+        target: {
+            name: CHARTS[section],
+            version: (section === "crds" ? crds : version).chartVersion,
+        },
+    });
+    const unknown = unknownToTarget(
+        config,
+        { crds: chartsOf("crds"), controlPlane: chartsOf("controlPlane"), viz: chartsOf("viz") },
+        defaults,
+        change,
+    );
     const faults = [
+        ...unknown.faults,
         ...valueFaults({
             crds: config.crds.values,
             controlPlane: config.controlPlane.values,
@@ -270,9 +288,6 @@ export async function planLinkerd(
         return faults;
     }
     const { declared, leaving, renewed } = certificateReport({ identity, webhooks }, live, moment);
-    const version = config.linkerdVersion;
-    const crds = crdVersion(version, live);
-    const change = changeOf(version, live);
     const given = {
         proxy: proxyTagOf(values, version.tag),
         trustRoot: chartTrustRootHash(identity.trustAnchors),
@@ -312,6 +327,7 @@ export async function planLinkerd(
                   ]
                 : []),
             ...adoption.lines,
+            ...unknown.lines,
             ...live.installation.records.map(recordLine),
             ...identity.lines,
         ],

@@ -82,6 +82,12 @@ export function unknownSettings(
         });
 }
 
+/** Whether a chart has a setting in its values.yaml or uses it in a template. */
+export function isKnown(path: SettingPath, { values, templates }: ChartDefaults): boolean {
+    const missing = missingPart(path, values);
+    return missing === undefined || isUsed(missing, templates);
+}
+
 /** The way to the first key that is not there; undefined where all are. Below an empty map or nothing, anything is. */
 function missingPart(path: SettingPath, values: ChartValues): SettingPath | undefined {
     let level: unknown = values;

@@ -242,6 +242,12 @@ describe("a user installs from verified charts and goes on with rendered YAML", 
         await journey.expectNoChanges();
         await edit(undefined, undefined);
         await journey.expectNoChanges();
+        // Beside it: a setting that only the older chart knows is told by name.
+        const resources = { cpu: { limit: "50m" } };
+        await journey.stack.edit("controlPlane", { values: { proxyInit: { resources } } });
+        expect((await journey.preview()).output).toContain(
+            `setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart ${CONTROL_PLANE} ${chartVersion(NEW)}: without effect there; proxy.resources count for proxy-init`,
+        );
     });
 
     it("step 5: YAML of the version before takes it back; CRDs stay, of the newer YAML", async () => {

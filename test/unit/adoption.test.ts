@@ -108,7 +108,7 @@ describe("taking over", () => {
         expect(base.controlPlane).toEqual(overrides);
         expect(keep?.controlPlane).toEqual(overrides);
         expect(lines).toContain(
-            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.7.5: handed on, without effect there",
+            "setting controlPlane.values.proxyInit.resources.cpu.limit is not known to chart linkerd-control-plane 2024.7.5: handed on, without effect there; proxy.resources count for proxy-init",
         );
         const { "linkerd-control-plane 2024.5.3": _before, ...target } = charts;
         expect(plan({ overrides }, newer, target).lines.at(-1)).toBe(
