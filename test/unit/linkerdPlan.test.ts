@@ -143,6 +143,36 @@ describe("the plan", () => {
         });
     });
 
+    it("with rendered YAML has its settings alone: what was taken over could not get there", async () => {
+        const taken = { crds: {}, controlPlane: { controllerReplicas: 5 }, viz: {} };
+        const live = at("edge-24.5.3", { installation: { ...NOTHING, taken } });
+        const raw = { adopt: "true", certificates: { webhooks: "own" } };
+        const valuesOf = async (controlPlane: LinkerdStackConfig["controlPlane"]) => {
+            const config = { ...configOf("edge-24.7.5", raw), controlPlane };
+            const plan = await planLinkerd(config, live, { stack: STACK, now });
+            return (plan as LinkerdPlan).values.controlPlane;
+        };
+        const values = { controllerLogLevel: "debug" };
+        expect(await valuesOf({ values })).toEqual({ ...values, controllerReplicas: 5 });
+        expect(await valuesOf({ values, manifests: "plane.yaml" })).toEqual(values);
+    });
+
+    it("refuses an upgrade that would lose a setting whose name is another by now", async () => {
+        const values = { controlPlaneTracing: true };
+        const config = configOf("edge-25.10.1", { controlPlane: { values } });
+        const known = { values: { controller: { tracing: { enabled: false } } }, templates: "" };
+        const defaults = new Map([["linkerd-control-plane 2025.10.1", known]]);
+        const faultsFrom = async (from: string) => {
+            const planned = await planLinkerd(config, at(from), { stack: STACK, now, defaults });
+            return Array.isArray(planned) ? (planned as Fault[]).map(({ subject }) => subject) : [];
+        };
+        expect(await faultsFrom("edge-24.7.5")).toEqual([
+            "controlPlane.values.controlPlaneTracing",
+        ]);
+        expect(await faultsFrom("edge-25.10.1")).toEqual([]);
+        expect(await faultsFrom("edge-26.1.1")).toEqual([]);
+    });
+
     it("comes with every reason at once where something stands in its way", async () => {
         const config = configOf("edge-24.7.5", { crds: { values: { linkerdVersion: "x" } } });
         const live = at("edge-24.5.3", {
