@@ -53,6 +53,15 @@ export const begunInput = z.strictObject({
 
 export type BegunInput = z.infer<typeof begunInput>;
 
+/** What the guard of the control plane reads on stdin when the stack is destroyed. */
+export const linkerdGuardInput = z.strictObject({
+    cluster,
+    /** Namespaces that go with it: their own pods do not count. */
+    own: z.array(z.string()),
+});
+
+export type LinkerdGuardInput = z.infer<typeof linkerdGuardInput>;
+
 /** What the gate behind cert-manager's certificates reads on stdin. */
 export const issuedInput = z.strictObject({
     cluster,

@@ -48,7 +48,7 @@ export class IstioRevision extends pulumi.ComponentResource {
             `${name}-sentinel`,
             {
                 ...programCommand,
-                create: "rollout/istio/keep.ts",
+                create: "rollout/kept.ts",
                 delete: "rollout/istio/sentinel.ts",
                 stdin,
             },
@@ -81,7 +81,7 @@ export class IstioRevision extends pulumi.ComponentResource {
             `${name}-guard`,
             {
                 ...programCommand,
-                create: "rollout/istio/keep.ts",
+                create: "rollout/kept.ts",
                 delete: "rollout/istio/guard.ts",
                 stdin,
             },

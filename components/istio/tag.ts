@@ -43,7 +43,7 @@ export class IstioRevisionTag extends pulumi.ComponentResource {
             `${name}-guard`,
             {
                 ...programCommand,
-                create: "rollout/istio/keep.ts",
+                create: "rollout/kept.ts",
                 delete: "rollout/istio/guard.ts",
                 stdin: JSON.stringify({
                     cluster,

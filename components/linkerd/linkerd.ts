@@ -17,6 +17,7 @@ import { programCommand } from "../programCommand";
 import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
+import { declareGuard } from "./guard";
 import { renderViz } from "./renderedViz";
 import { pruneUndeclared, tellTakenOver } from "./undeclared";
 import { LinkerdViz } from "./viz";
@@ -142,6 +143,8 @@ export function declareLinkerd({
         ...(plan.adoption.compareViz ? { viz: () => renderViz(vizChart, provider) } : {}),
     });
     const installed = [crds, controlPlane, ...(viz ? [viz] : [])];
+    const own = ["linkerd", ...(viz ? ["linkerd-viz"] : [])];
+    declareGuard({ cluster: address, own }, installed);
     const pruned = config.prune
         ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]
         : [];
