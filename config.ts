@@ -93,6 +93,8 @@ export interface LinkerdStackConfig extends Config {
     readonly adopt: boolean;
     /** Objects of the control plane that the stack does not declare are deleted. Defaults to false. */
     readonly prune: boolean;
+    /** The charts' own values for high availability, under the stack file's. Defaults to false. */
+    readonly highAvailability: boolean;
     readonly identity: IdentityConfig;
     readonly certificates: CertificatesConfig;
     /** undefined: no backup is made. */
@@ -253,6 +255,7 @@ const schema = z.strictObject({
     verify: verify.prefault({}),
     adopt: flag,
     prune: flag,
+    highAvailability: flag,
     identity: z.preprocess(
         // An empty section, or none, means the default source.
         (value) => (isEmpty(value) ? { source: "generated" } : value),
@@ -342,6 +345,7 @@ export function parseConfig(
         report,
         adopt,
         prune,
+        highAvailability,
         identity,
         certificates,
         backup,
@@ -372,7 +376,7 @@ export function parseConfig(
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
         charts: charts || EDGE_REPOSITORY,
-        ...{ adopt, prune, identity, backup, crds, controlPlane, viz },
+        ...{ adopt, prune, highAvailability, identity, backup, crds, controlPlane, viz },
         certificates: {
             ...certificates,
             // What is taken over works; its certificates move only when the stack file says so.
@@ -407,6 +411,8 @@ function meshFaults(linkerd: boolean, istio: boolean): Fault[] {
 const LINKERD_ONLY: Readonly<Record<string, string>> = {
     adopt: "docs/istio.md describes istio.base.adopt and istio.foreign",
     prune: "docs/istio.md describes istio.foreign",
+    highAvailability:
+        "istio.revisions[].values are those of istiod: autoscaling and replicas are among them",
     identity: "istiod has its own CA",
     certificates: "istiod makes and renews its certificates itself",
     backup: "with Istio the old revision stays beside the new one until nothing uses it",
@@ -455,6 +461,7 @@ export async function readConfig(): Promise<StackConfig> {
         "charts",
         "adopt",
         "prune",
+        "highAvailability",
     ]) {
         raw[key] = config.get(key) ?? "";
     }

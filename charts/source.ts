@@ -7,6 +7,7 @@ import { z } from "zod";
 import { RefusedError, type Fault } from "../plan/faults";
 import type { ChartDefaults } from "../plan/settings";
 import { isMap } from "../plan/values";
+import type { ChartValues } from "../config";
 import { pullChart } from "./registry";
 import { fetchChart } from "./repository";
 import { UNVERIFIED, verifyChart, type Verification } from "./verify";
@@ -171,10 +172,17 @@ export async function readDefaults(
         const defaults = {
             values: isMap(values) ? values : {},
             templates: await readTemplates(chart),
+            highAvailability: await readHighAvailability(chart, name),
         };
         return [`${name} ${version}`, defaults] as const;
     });
     return new Map(await Promise.all(entries));
+}
+
+async function readHighAvailability(chart: string, name: string): Promise<ChartValues | undefined> {
+    const file = await readChartFile(chart, name, "values-ha.yaml").catch(() => "");
+    const values: unknown = parse(file, { uniqueKeys: false });
+    return isMap(values) ? values : undefined;
 }
 
 const TEMPLATE = /(^|\/)templates\/.+\.(tpl|ya?ml)$/;

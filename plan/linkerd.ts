@@ -19,6 +19,7 @@ import {
     type IdentityByCertManager,
     type LiveIssuer,
 } from "./identity";
+import { highAvailabilityValues } from "./highAvailability";
 import { plannedEnd } from "./plannedEnd";
 import { podSecurityLabel } from "./podSecurity";
 import { unknownToTarget } from "./movedSettings";
@@ -210,17 +211,30 @@ export async function planLinkerd(
     live: LiveLinkerd,
     { stack, now, defaults = new Map(), running }: Circumstances,
 ): Promise<LinkerdPlan | readonly Fault[]> {
-    const adoption = planAdoption(config, live, stack, defaults);
+    const ha = highAvailabilityValues(config, defaults);
+    const adoption = planAdoption(
+        {
+            ...config,
+            controlPlane: {
+                ...config.controlPlane,
+                values: merge(ha.values.controlPlane, config.controlPlane.values),
+            },
+            viz: { ...config.viz, values: merge(ha.values.viz, config.viz.values) },
+        },
+        live,
+        stack,
+        defaults,
+    );
     const base = isFaults(adoption) ? undefined : adoption.base;
     // What is rendered has its settings in it; nothing that is taken over could still get there.
     const settings = (section: "crds" | "controlPlane") =>
         config[section].manifests === undefined
-            ? merge(base?.[section] ?? {}, config[section].values)
+            ? merge(ha.values[section], base?.[section] ?? {}, config[section].values)
             : config[section].values;
     const all: Settings = {
         crds: settings("crds"),
         controlPlane: settings("controlPlane"),
-        viz: merge(base?.viz ?? {}, config.viz.values),
+        viz: merge(ha.values.viz, base?.viz ?? {}, config.viz.values),
     };
     const ownership = ownershipFaults(live, stack, { ...config, crds: { values: all.crds } });
     if (ownership.length > 0) {
@@ -272,6 +286,7 @@ export async function planLinkerd(
             controlPlane: config.controlPlane.values,
             viz: config.viz.values,
         }),
+        ...ha.faults,
         ...(isFaults(adoption) ? adoption : []),
         ...externalCertificateFaults(config, live.installation),
         ...(config.viz.enabled

@@ -59,6 +59,8 @@ export interface ChartDefaults {
     readonly values: ChartValues;
     /** Text of its templates, those of the charts that it brings included. */
     readonly templates: string;
+    /** Its values-ha.yaml; undefined where it has none. */
+    readonly highAvailability?: ChartValues | undefined;
 }
 
 /**

@@ -19,6 +19,7 @@ import { LINKERD_CHECKS } from "../plan/checks/table";
 import { checkFaults, judgeBefore, repairWith } from "../plan/checks/verdict";
 import { meshedLabels, selectables } from "../plan/dataPlane";
 import { RefusedError } from "../plan/faults";
+import { highAvailabilityFaults } from "../plan/highAvailability";
 import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../plan/linkerd";
 import { linkerdReview } from "../plan/linkerdReview";
 import { linkerdNotices, linkerdPolicy } from "../plan/policy/linkerd";
@@ -60,6 +61,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...sources.faults,
         ...charts.faults,
         ...chartFaults(charts.located, live.serverVersion),
+        ...(plan ? highAvailabilityFaults(plan, live, seen.health, config.viz.enabled) : []),
         ...checkFaults(verdicts, repairWith({ running: live.linkerdVersion })),
         ...(typeof dataPlane === "string"
             ? []

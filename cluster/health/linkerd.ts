@@ -136,6 +136,11 @@ function nodeOf({ metadata, spec, status }: V1Node): HealthNode {
         podCidr: spec?.podCIDR,
         runtime: status?.nodeInfo?.containerRuntimeVersion ?? "",
         heartbeat: ready?.lastHeartbeatTime && new Date(ready.lastHeartbeatTime).getTime(),
+        labels: metadata?.labels ?? {},
+        cordoned: spec?.unschedulable === true,
+        taints: (spec?.taints ?? [])
+            .filter(({ effect }) => effect !== "PreferNoSchedule")
+            .map(({ key, value, effect }) => ({ key, value, effect })),
     };
 }
 

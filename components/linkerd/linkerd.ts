@@ -18,6 +18,7 @@ import { reportsOf } from "../reports";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
 import { declareGuard } from "./guard";
+import { exemptKubeSystem } from "./highAvailability";
 import { renderViz } from "./renderedViz";
 import { pruneUndeclared, tellTakenOver } from "./undeclared";
 import { LinkerdViz } from "./viz";
@@ -79,6 +80,7 @@ export function declareLinkerd({
         },
         { provider, dependsOn: begun },
     );
+    const exempt = config.highAvailability ? [exemptKubeSystem(provider)] : [];
     const controlPlane = new LinkerdControlPlane(
         "linkerd-control-plane",
         {
@@ -101,7 +103,7 @@ export function declareLinkerd({
             stack,
             ran,
         },
-        { provider, dependsOn: crds },
+        { provider, dependsOn: [crds, ...exempt] },
     );
     const served = new command.local.Command(
         "linkerd-issuer-served",

@@ -47,6 +47,14 @@ export interface HealthNode {
     readonly runtime: string;
     /** Last heartbeat of a ready node, in ms since the epoch. */
     readonly heartbeat: number | undefined;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly cordoned: boolean;
+    /** Those that keep pods off which do not tolerate them. */
+    readonly taints: readonly {
+        readonly key: string;
+        readonly value?: string | undefined;
+        readonly effect: string;
+    }[];
 }
 
 export interface HealthWebhooks {

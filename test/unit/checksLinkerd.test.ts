@@ -14,6 +14,7 @@ import {
     leafFrom,
     now,
     podOf,
+    schedulable,
     serviceOf,
     unsupported,
 } from "./support/health";
@@ -183,6 +184,7 @@ const FAILURES: [string, string, Change, RegExp][] = [
                                 podCidr: undefined,
                                 runtime: "",
                                 heartbeat: now.getTime() + 311_000,
+                                ...schedulable,
                             },
                         ],
                     },
@@ -244,6 +246,7 @@ const FAILURES: [string, string, Change, RegExp][] = [
                         podCidr: "10.1.0.0/24",
                         runtime: "docker://20.10",
                         heartbeat: undefined,
+                        ...schedulable,
                     },
                 ],
             },

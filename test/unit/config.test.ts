@@ -36,6 +36,7 @@ describe("a stack file with three lines is enough", () => {
         verify: { sha256: {} },
         adopt: false,
         prune: false,
+        highAvailability: false,
         identity: { source: "generated" },
         certificates: { refuseBefore: "24h", renewWebhooksBefore: "365d", webhooks: "own" },
         crds: { values: {} },

@@ -40,6 +40,13 @@ export const componentOf = (component: string, fields: Partial<HealthPod> = {}):
         ...fields,
     });
 
+/** A node that takes any pod. */
+export const schedulable = {
+    labels: { "kubernetes.io/os": "linux" },
+    cordoned: false,
+    taints: [],
+} as const;
+
 const vizPodOf = (component: string) =>
     podOf({ namespace: "linkerd-viz", name: `${component}-1`, component });
 
@@ -163,6 +170,7 @@ export async function healthy(): Promise<LinkerdHealth> {
                     podCidr: "10.244.0.0/24",
                     runtime: "containerd://2.1.4",
                     heartbeat: now.getTime() - 60_000,
+                    ...schedulable,
                 },
             ],
         },
