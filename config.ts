@@ -102,6 +102,8 @@ export interface LinkerdStackConfig extends Config {
     readonly crds: ChartSection & RenderedSection;
     readonly controlPlane: ChartSection & RenderedSection;
     readonly viz: ChartSection & { readonly enabled: boolean };
+    /** The CNI plugin, which takes the place of linkerd-init. Defaults to not enabled. */
+    readonly cni: ChartSection & { readonly enabled: boolean };
 }
 
 /** What may come from rendered YAML instead of its chart. */
@@ -276,6 +278,9 @@ const schema = z.strictObject({
     viz: z
         .strictObject({ enabled: z.boolean().default(true), values, charts: ownCharts })
         .default({ enabled: true, values: {} }),
+    cni: z
+        .strictObject({ enabled: z.boolean().default(false), values, charts: ownCharts })
+        .default({ enabled: false, values: {} }),
     rollout: rollout.prefault({}),
     policy: policySection.prefault({}),
     checks: z
@@ -352,6 +357,7 @@ export function parseConfig(
         crds,
         controlPlane,
         viz,
+        cni,
     } = result.data;
     const common = {
         context,
@@ -376,7 +382,7 @@ export function parseConfig(
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
         charts: charts || EDGE_REPOSITORY,
-        ...{ adopt, prune, highAvailability, identity, backup, crds, controlPlane, viz },
+        ...{ adopt, prune, highAvailability, identity, backup, crds, controlPlane, viz, cni },
         certificates: {
             ...certificates,
             // What is taken over works; its certificates move only when the stack file says so.
@@ -419,6 +425,7 @@ const LINKERD_ONLY: Readonly<Record<string, string>> = {
     crds: "istio.base.values are those of Istio's CRDs",
     controlPlane: "istio.revisions[].values are those of istiod",
     viz: "it is an extension of Linkerd",
+    cni: "Istio's CNI plugin is not upgraded by this program",
 };
 
 function linkerdOnlyFaults(raw: Readonly<Record<string, unknown>>): Fault[] {
@@ -472,6 +479,7 @@ export async function readConfig(): Promise<StackConfig> {
         "crds",
         "controlPlane",
         "viz",
+        "cni",
         "rollout",
         "checks",
         "report",
@@ -511,7 +519,9 @@ function secretFaults(config: z.infer<typeof schema> | undefined, keys: Readonly
             next: "pulumi config set --secret --path identity.issuer.key < KEY.pem, and make a new key: this one has been seen",
         });
     }
-    for (const key of ["crds", "controlPlane", "viz", "istio"].filter((one) => keys.has(one))) {
+    for (const key of ["crds", "controlPlane", "viz", "cni", "istio"].filter((one) =>
+        keys.has(one),
+    )) {
         faults.push({
             subject: `${key}.values`,
             rule: "holds a secret; values of a chart stand in plaintext in the state",

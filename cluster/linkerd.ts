@@ -90,6 +90,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     const [
         linkerd,
         viz,
+        cni,
         crds,
         issuer,
         anchor,
@@ -102,6 +103,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     ] = await Promise.all([
         found(core.readNamespace({ name: "linkerd" })),
         found(core.readNamespace({ name: "linkerd-viz" })),
+        found(core.readNamespace({ name: "linkerd-cni" })),
         listAll((page) => extensions.listCustomResourceDefinition(page)),
         secret("linkerd", ISSUER_SECRET),
         secret("linkerd", ANCHOR_SECRET),
@@ -128,7 +130,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
     const nextPair = namedPair(nextAnchor);
     const caPair = keyPair(ca);
     return {
-        namespaces: [linkerd, viz].filter((one) => one !== undefined).map(liveNamespace),
+        namespaces: [linkerd, viz, cni].filter((one) => one !== undefined).map(liveNamespace),
         linkerdVersion: config?.version,
         installed: config !== undefined,
         crds: crds

@@ -42,7 +42,9 @@ export function highAvailabilityValues(
             ? defaults.get(`${CHARTS[section]} ${config.linkerdVersion.chartVersion}`)
             : undefined;
     const plain =
-        config.highAvailability && manifests !== undefined && at(values, "highAvailability") !== true;
+        config.highAvailability &&
+        manifests !== undefined &&
+        at(values, "highAvailability") !== true;
     const faults = sections
         .filter((section) => of(section) && !of(section)?.highAvailability)
         .map((section) => ({

@@ -9,6 +9,7 @@ import { externalCertificateFaults } from "./externalCertificates";
 import { certificateReport, type CertificateEntry } from "./certificateReport";
 import { certManagerFaults, handBackFaults, planByCertManager } from "./certManager";
 import { chartTrustRootHash } from "./certificates";
+import { cniValueFaults } from "./cni";
 import type { DataPlane } from "../cluster/dataPlane";
 import { proxyTarget, type Target } from "./dataPlane";
 import { spanMilliseconds } from "./durations";
@@ -229,7 +230,12 @@ export async function planLinkerd(
     // What is rendered has its settings in it; nothing that is taken over could still get there.
     const settings = (section: "crds" | "controlPlane") =>
         config[section].manifests === undefined
-            ? merge(ha.values[section], base?.[section] ?? {}, config[section].values)
+            ? merge(
+                  ha.values[section],
+                  base?.[section] ?? {},
+                  section === "controlPlane" && config.cni.enabled ? { cniEnabled: true } : {},
+                  config[section].values,
+              )
             : config[section].values;
     const all: Settings = {
         crds: settings("crds"),
@@ -287,6 +293,7 @@ export async function planLinkerd(
             viz: config.viz.values,
         }),
         ...ha.faults,
+        ...cniValueFaults(config),
         ...(isFaults(adoption) ? adoption : []),
         ...externalCertificateFaults(config, live.installation),
         ...(config.viz.enabled

@@ -88,6 +88,7 @@ export function linkerdReview(found: Found): Draft {
                     backup: config.backup?.directory,
                     crds: `to ${planned.crds.tag}`,
                     target: `${live.linkerdVersion ?? "not installed"} -> ${version.tag}`,
+                    cni: config.cni.enabled,
                     viz,
                 },
                 radius,
@@ -97,6 +98,8 @@ export function linkerdReview(found: Found): Draft {
             {
                 ...{ change: !unchanged, viz, present: presentOf(live) },
                 certManager: config.identity.source === "cert-manager",
+                highAvailability: config.highAvailability,
+                cni: config.cni.enabled,
             },
             radius,
         ),

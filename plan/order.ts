@@ -13,6 +13,7 @@ export function linkerdOrder(
         readonly backup: string | undefined;
         readonly crds: string;
         readonly target: string;
+        readonly cni: boolean;
         readonly viz: boolean;
     },
     radius: BlastRadius,
@@ -25,6 +26,9 @@ export function linkerdOrder(
             ? []
             : [stage("backup", "Backup", `the mesh's objects, to ${how.backup}`)]),
         stage("crds", "CRDs", how.crds),
+        ...(how.cni
+            ? [stage("extension", "CNI plugin", "ready on every node before the control plane")]
+            : []),
         stage("controlPlane", "Control plane", how.target, of("linkerd")),
         ...(how.viz ? [stage("extension", "viz", how.target, of("linkerd-viz"))] : []),
         ...radius.waves.map(waveStage),

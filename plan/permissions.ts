@@ -31,6 +31,7 @@ const VIZ = [
         (one) => `${one}.policy.linkerd.io`,
     ),
 ];
+const CNI = ["configmaps", "serviceaccounts", "daemonsets.apps"];
 const CERT_MANAGER = ["issuers.cert-manager.io", "certificates.cert-manager.io"];
 const ISTIOD = [...EVERYWHERE, ...ROLES];
 const SCALED = ["horizontalpodautoscalers.autoscaling"];
@@ -95,6 +96,8 @@ export function linkerdPermissions(
         readonly change: boolean;
         readonly viz: boolean;
         readonly certManager: boolean;
+        readonly highAvailability: boolean;
+        readonly cni: boolean;
         readonly present: PresentLinkerd;
     },
     radius: BlastRadius,
@@ -119,6 +122,12 @@ export function linkerdPermissions(
                   ...declares([`rolebindings.${RBAC}`], "kube-system", needed, ofViz),
               ]
             : []),
+        ...(how.highAvailability
+            ? ["linkerd", ...(viz ? ["linkerd-viz"] : [])].flatMap((one) =>
+                  declares(["poddisruptionbudgets.policy"], one, needed),
+              )
+            : []),
+        ...(how.cni ? declares(CNI, "linkerd-cni", needed) : []),
         ...restarts(radius, "linkerd"),
     ]);
 }

@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { readRendered, wrapManifests } from "../charts/rendered";
-import { locateCharts, readDefaults, type LocatedChart } from "../charts/source";
+import { locateCharts, readDefaults, type ChartRequest, type LocatedChart } from "../charts/source";
 import { KubeApi } from "../cluster/api";
 import { reasonOf, type Connection } from "../cluster/connection";
 import { linkerdPodsWithAnchors, meshedProxies, observeDataPlane } from "../cluster/dataPlane";
+import { readCni } from "../cluster/health/cni";
 import { observeHealth } from "../cluster/health/linkerd";
 import { observeLinkerd } from "../cluster/linkerd";
 import { meshCliVersion } from "../cluster/meshCli";
@@ -17,6 +18,7 @@ import { gatewayApiOf } from "../plan/checks/gatewayApi";
 import { checkLinkerd } from "../plan/checks/linkerd";
 import { LINKERD_CHECKS } from "../plan/checks/table";
 import { checkFaults, judgeBefore, repairWith } from "../plan/checks/verdict";
+import { CNI_CHART, cniFaults, usesCni } from "../plan/cni";
 import { meshedLabels, selectables } from "../plan/dataPlane";
 import { RefusedError } from "../plan/faults";
 import { highAvailabilityFaults } from "../plan/highAvailability";
@@ -24,6 +26,7 @@ import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../plan/
 import { linkerdReview } from "../plan/linkerdReview";
 import { linkerdNotices, linkerdPolicy } from "../plan/policy/linkerd";
 import { renderedLines, withRendered, withStacksOwn, write, type Rendered } from "../plan/rendered";
+import type { LinkerdVersion } from "../plan/versions";
 import { overlapFaults } from "../plan/waves";
 import { backupLines } from "../report/backup";
 import { cliLines } from "../report/policy";
@@ -55,12 +58,16 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         updateOf(config, live, plan, preview),
     );
     const { waves } = config.rollout;
+    const cni = plan && usesCni(plan.values) ? await readCni(api) : undefined;
     const refusals = [
         ...("version" in planned ? [] : planned),
         ...policy.faults,
         ...sources.faults,
         ...charts.faults,
         ...chartFaults(charts.located, live.serverVersion),
+        ...(plan && cni && !(preview && "unknown" in cni)
+            ? cniFaults(config, live, stack, cni)
+            : []),
         ...(plan ? highAvailabilityFaults(plan, live, seen.health, config.viz.enabled) : []),
         ...checkFaults(verdicts, repairWith({ running: live.linkerdVersion })),
         ...(typeof dataPlane === "string"
@@ -125,47 +132,32 @@ async function sourcesOf(
     stack: string,
     live: Awaited<ReturnType<typeof observeLinkerd>>,
 ) {
-    const version = config.linkerdVersion;
-    const crds = crdVersion(version, live);
-    const fromChart = (section: "crds" | "controlPlane") => config[section].manifests === undefined;
+    const crds = crdVersion(config.linkerdVersion, live);
     const [faults, { rendered, faults: unrendered }, charts, before] = await Promise.all([
         backupFaults(config.backup, stack),
         readRendered(config, crds),
-        locateCharts(
-            config.charts,
-            [
-                ...(fromChart("crds")
-                    ? [
-                          {
-                              name: "linkerd-crds",
-                              version: crds.chartVersion,
-                              source: config.crds.charts,
-                          },
-                      ]
-                    : []),
-                ...(fromChart("controlPlane")
-                    ? [
-                          {
-                              name: "linkerd-control-plane",
-                              version: version.chartVersion,
-                              source: config.controlPlane.charts,
-                          },
-                      ]
-                    : []),
-                {
-                    name: "linkerd-viz",
-                    version: version.chartVersion,
-                    source: config.viz.charts,
-                },
-            ],
-            process.cwd(),
-            config.verify,
-        ),
+        locateCharts(config.charts, chartsOf(config, crds), process.cwd(), config.verify),
         // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
         locateCharts(config.charts, runningCharts(config, live)),
     ]);
     const defaults = await readDefaults([...charts.located, ...before.located]);
     return { faults: [...faults, ...unrendered], charts, defaults, rendered };
+}
+
+/** The charts that the stack's parts come from; those of rendered YAML left out. */
+function chartsOf(
+    { linkerdVersion, crds, controlPlane, cni, viz }: LinkerdStackConfig,
+    crdsAt: LinkerdVersion,
+): readonly ChartRequest[] {
+    const version = linkerdVersion.chartVersion;
+    const ofCrds = { name: "linkerd-crds", version: crdsAt.chartVersion, source: crds.charts };
+    const ofControlPlane = { name: "linkerd-control-plane", version, source: controlPlane.charts };
+    return [
+        ...(crds.manifests === undefined ? [ofCrds] : []),
+        ...(controlPlane.manifests === undefined ? [ofControlPlane] : []),
+        { name: "linkerd-viz", version, source: viz.charts },
+        ...(cni.enabled ? [{ name: CNI_CHART, version, source: cni.charts }] : []),
+    ];
 }
 
 /** Rendered YAML as charts, with what the stack makes itself in it. */

@@ -62,6 +62,11 @@ export const linkerdGuardInput = z.strictObject({
 
 export type LinkerdGuardInput = z.infer<typeof linkerdGuardInput>;
 
+/** What the gate behind the CNI plugin reads on stdin. */
+export const cniReadyInput = z.strictObject({ cluster });
+
+export type CniReadyInput = z.infer<typeof cniReadyInput>;
+
 /** What the gate behind cert-manager's certificates reads on stdin. */
 export const issuedInput = z.strictObject({
     cluster,

@@ -3,6 +3,7 @@ import type { LocatedChart } from "../../charts/source";
 import { checkChangedLinkerd } from "../../cluster/health/check";
 import type { Connection } from "../../cluster/connection";
 import type { LinkerdStackConfig } from "../../config";
+import { CNI_CHART, CNI_NAMESPACE } from "../../plan/cni";
 import type { LinkerdPlan } from "../../plan/linkerd";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
@@ -15,6 +16,7 @@ import { DataPlaneRollout, declareBaseline } from "../dataPlane/rollout";
 import { collectDeclared } from "../declared";
 import { programCommand } from "../programCommand";
 import { reportsOf } from "../reports";
+import { LinkerdCni } from "./cni";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
 import { declareGuard } from "./guard";
@@ -81,6 +83,15 @@ export function declareLinkerd({
         { provider, dependsOn: begun },
     );
     const exempt = config.highAvailability ? [exemptKubeSystem(provider)] : [];
+    const cni = config.cni.enabled
+        ? [
+              new LinkerdCni(
+                  "linkerd-cni",
+                  { chart: chart(CNI_CHART), values: config.cni.values, cluster: address, stack },
+                  { provider, dependsOn: crds },
+              ),
+          ]
+        : [];
     const controlPlane = new LinkerdControlPlane(
         "linkerd-control-plane",
         {
@@ -103,7 +114,7 @@ export function declareLinkerd({
             stack,
             ran,
         },
-        { provider, dependsOn: [crds, ...exempt] },
+        { provider, dependsOn: [crds, ...cni, ...exempt] },
     );
     const served = new command.local.Command(
         "linkerd-issuer-served",
@@ -144,8 +155,12 @@ export function declareLinkerd({
         markViz: plan.adoption.markViz,
         ...(plan.adoption.compareViz ? { viz: () => renderViz(vizChart, provider) } : {}),
     });
-    const installed = [crds, controlPlane, ...(viz ? [viz] : [])];
-    const own = ["linkerd", ...(viz ? ["linkerd-viz"] : [])];
+    const installed = [crds, ...cni, controlPlane, ...(viz ? [viz] : [])];
+    const own = [
+        "linkerd",
+        ...(viz ? ["linkerd-viz"] : []),
+        ...(config.cni.enabled ? [CNI_NAMESPACE] : []),
+    ];
     declareGuard({ cluster: address, own }, installed);
     const pruned = config.prune
         ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]

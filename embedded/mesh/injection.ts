@@ -1,4 +1,4 @@
-import type { V1Container, V1Pod, V1Volume } from "@kubernetes/client-node";
+import type { V1Container, V1Pod, V1SecurityContext, V1Volume } from "@kubernetes/client-node";
 import type { PatchStep } from "./admission";
 import type { InjectorConfig } from "./injectorConfig";
 import { append, merge, workloadOf } from "./podPatch";
@@ -73,6 +73,15 @@ const volumes: V1Volume[] = [
     { name: "linkerd-identity-end-entity", emptyDir: { medium: "Memory" } },
 ];
 
+/** As Pod Security level `restricted` asks. */
+const unprivileged: V1SecurityContext = {
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ["ALL"] },
+    readOnlyRootFilesystem: true,
+    runAsNonRoot: true,
+    seccompProfile: { type: "RuntimeDefault" },
+};
+
 function proxyContainer(config: InjectorConfig, version: string, asInit: boolean): V1Container {
     return {
         name: "linkerd-proxy",
@@ -89,6 +98,7 @@ function proxyContainer(config: InjectorConfig, version: string, asInit: boolean
             { name: "_l5d_ns", value: config.namespace },
             { name: "_l5d_trustdomain", value: config.trustDomain },
         ],
+        securityContext: unprivileged,
         ports: [
             { name: "linkerd-proxy", containerPort: 4143 },
             { name: "linkerd-admin", containerPort: 4191 },
@@ -106,7 +116,12 @@ function initContainer(config: InjectorConfig, version: string): V1Container {
     const image = config.initImage ?? `${config.proxyImage}:${version}`;
     if (config.cni) {
         const proxy = `${config.proxyImage}:${version}`;
-        return { name: "linkerd-network-validator", image: proxy, imagePullPolicy: "IfNotPresent" };
+        return {
+            name: "linkerd-network-validator",
+            image: proxy,
+            imagePullPolicy: "IfNotPresent",
+            securityContext: unprivileged,
+        };
     }
     return {
         name: "linkerd-init",

@@ -60,7 +60,10 @@ const target = `${OLD} -> ${NEW}`;
 const pages: Readonly<Record<string, Review>> = {
     "an upgrade of Linkerd in twelve waves": reviewOf({
         blastRadius: radius,
-        order: linkerdOrder({ backup: "backups", crds: "to it", target, viz: true }, radius),
+        order: linkerdOrder(
+            { backup: "backups", crds: "to it", target, cni: true, viz: true },
+            radius,
+        ),
     }),
     "an upgrade of Istio with gateways and a removal": reviewOf({
         mesh: "istio",

@@ -37,6 +37,7 @@ describe("a stack file with three lines is enough", () => {
         adopt: false,
         prune: false,
         highAvailability: false,
+        cni: { enabled: false, values: {} },
         identity: { source: "generated" },
         certificates: { refuseBefore: "24h", renewWebhooksBefore: "365d", webhooks: "own" },
         crds: { values: {} },

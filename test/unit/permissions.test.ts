@@ -25,7 +25,11 @@ const linkerd = (
     radius = radiusOf(web),
 ) =>
     linkerdPermissions(
-        { ...{ change: true, viz: false, certManager: false, present: ABSENT }, ...how },
+        {
+            ...{ change: true, viz: false, certManager: false, present: ABSENT },
+            ...{ highAvailability: false, cni: false },
+            ...how,
+        },
         radius,
     ).map(textOf);
 
@@ -41,6 +45,10 @@ describe("an update of Linkerd asks for what it does", () => {
         expect(asked).toContain("delete secrets linkerd maybe");
         expect(asked.filter((one) => one.includes("linkerd-viz"))).toEqual([]);
         expect(linkerd({ viz: true })).toContain("create deployments.apps linkerd-viz always");
+        const available = linkerd({ highAvailability: true, viz: true });
+        expect(available).toContain("patch poddisruptionbudgets.policy linkerd-viz always");
+        expect(linkerd({ highAvailability: true }).join()).not.toContain("linkerd-viz");
+        expect(linkerd({ cni: true })).toContain("patch daemonsets.apps linkerd-cni always");
         expect(linkerd({ certManager: true })).toContain(
             "create certificates.cert-manager.io linkerd always",
         );

@@ -1,0 +1,66 @@
+import * as command from "@pulumi/command";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { createHash } from "node:crypto";
+import { STACK_ANNOTATION } from "../../cluster/linkerd";
+import { CNI_NAMESPACE } from "../../plan/cni";
+import { POD_SECURITY } from "../../plan/podSecurity";
+import type { CniReadyInput } from "../../rollout/input";
+import { TAKE_OVER } from "../crds";
+import { programCommand } from "../programCommand";
+
+export interface LinkerdCniArgs {
+    /** Path of the chart linkerd2-cni, relative to the project. */
+    readonly chart: string;
+    /** Values of the chart. All must be known in preview. */
+    readonly values: Readonly<Record<string, unknown>>;
+    readonly cluster: CniReadyInput["cluster"];
+    /** The stack that owns it, as written into the namespace's annotation. */
+    readonly stack: string;
+}
+
+/** Linkerd's CNI plugin. It is done when its pod of this version is ready on every node. The namespace stays after a destroy. */
+export class LinkerdCni extends pulumi.ComponentResource {
+    constructor(name: string, args: LinkerdCniArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("mesh-upgrade:linkerd:LinkerdCni", name, {}, opts);
+        const namespace = new k8s.core.v1.Namespace(
+            CNI_NAMESPACE,
+            {
+                metadata: {
+                    name: CNI_NAMESPACE,
+                    annotations: {
+                        "linkerd.io/inject": "disabled",
+                        [STACK_ANNOTATION]: args.stack,
+                        ...TAKE_OVER,
+                    },
+                    labels: {
+                        "linkerd.io/cni-resource": "true",
+                        "config.linkerd.io/admission-webhooks": "disabled",
+                        // It writes into directories of the node.
+                        [POD_SECURITY]: "privileged",
+                    },
+                },
+            },
+            { parent: this, retainOnDelete: true },
+        );
+        const chart = new k8s.helm.v4.Chart(
+            name,
+            { chart: args.chart, namespace: CNI_NAMESPACE, values: { ...args.values } },
+            { parent: this, dependsOn: namespace },
+        );
+        const { chart: path, values } = args;
+        new command.local.Command(
+            `${name}-ready`,
+            {
+                ...programCommand,
+                create: "rollout/linkerd/cniReady.ts",
+                stdin: JSON.stringify({ cluster: args.cluster } satisfies CniReadyInput),
+                triggers: [
+                    createHash("sha256").update(JSON.stringify({ path, values })).digest("hex"),
+                ],
+            },
+            { parent: this, dependsOn: chart },
+        );
+        this.registerOutputs({});
+    }
+}

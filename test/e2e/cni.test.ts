@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readEvents, type EngineStep } from "./support/events";
+import { NEW, OLD, startJourney, type Journey } from "./support/journey";
+import { snapshot } from "./support/snapshot";
+
+// No network is set up on simulated nodes: that traffic is redirected is not shown.
+describe("with the CNI plugin pods need no rights of their own, and it is always there before they rely on it", () => {
+    let journey: Journey;
+
+    beforeAll(async () => {
+        const controlPlane = { values: { cniEnabled: true } };
+        journey = await startJourney("cni", { config: { controlPlane } });
+    });
+    afterAll(async () => {
+        await journey?.dispose();
+    });
+
+    it("step 1: a mesh that relies on a plugin which nobody installed is refused, and nothing changes", async () => {
+        const before = await snapshot(journey.connection);
+        const { output } = await journey.failingUp();
+        expect(output).toContain(
+            'controlPlane.values.cniEnabled = "true": needs a CNI plugin, and none runs',
+        );
+        expect(await snapshot(journey.connection)).toEqual(before);
+    });
+
+    it("step 2: the stack brings the plugin, and pods come without linkerd-init, in restricted namespaces", async () => {
+        await journey.stack.edit("controlPlane", undefined);
+        await journey.stack.edit("cni", { enabled: true, values: { logLevel: "debug" } });
+        await journey.up();
+        await journey.createSample();
+        expect(await plugin(journey)).toEqual({ image: "v1.5.0", ready: 3 });
+        expect(await initContainers(journey, "shop")).toEqual(["linkerd-network-validator"]);
+        expect(await initContainers(journey, "linkerd-viz")).toEqual(["linkerd-network-validator"]);
+        const { metadata } = await journey.connection.core.readNamespace({ name: "linkerd" });
+        expect(metadata?.labels?.["pod-security.kubernetes.io/enforce"]).toBe("restricted");
+        await journey.expectNoChanges();
+    });
+
+    it("step 3: it is upgraded, and ready on every node, before the control plane is touched", async () => {
+        await journey.editVersion(NEW);
+        const log = join(journey.stack.project, "events.json");
+        const up = ["up", "--yes", "--skip-preview", "--event-log", log];
+        const environment = { PULUMI_DEBUG_COMMANDS: "1" };
+        const { code, output } = await journey.stack.run(up, { environment });
+        expect(code, output).toBe(0);
+        expect(await plugin(journey)).toEqual({ image: "v1.5.1", ready: 3 });
+        const events = await readEvents(log);
+        const at = (when: EngineStep["when"], test: (step: EngineStep) => boolean) =>
+            events.flatMap((step, index) => (step.when === when && test(step) ? [index] : []));
+        const ready = at(
+            "end",
+            ({ name, operation }) =>
+                name === "linkerd-cni-ready" && operation !== "delete-replaced",
+        );
+        const controlPlane = at("begin", ({ name }) => name.startsWith("linkerd-control-plane:"));
+        expect(ready.length).toBeGreaterThan(0);
+        expect(Math.max(...ready)).toBeLessThan(Math.min(...controlPlane));
+        await journey.expectNoChanges();
+    });
+
+    it("step 4: taken back with the version, pods have linkerd-init again, and the plugin goes last", async () => {
+        await journey.stack.edit("cni", undefined);
+        await journey.editVersion(OLD);
+        await journey.up();
+        expect(await initContainers(journey, "shop")).toEqual(["linkerd-init"]);
+        expect(await plugin(journey)).toBeUndefined();
+        await journey.expectNoChanges();
+    });
+});
+
+async function plugin({ connection }: Journey) {
+    const { items } = await connection.apps.listDaemonSetForAllNamespaces({
+        labelSelector: "k8s-app=linkerd-cni",
+    });
+    const [set] = items;
+    const image = set?.spec?.template.spec?.containers[0]?.image?.split(":")[1];
+    return set && { image, ready: set.status?.numberReady };
+}
+
+/** Names of Linkerd's init containers in a namespace's pods, once each. */
+async function initContainers({ connection }: Journey, namespace: string): Promise<string[]> {
+    const { items } = await connection.core.listNamespacedPod({ namespace });
+    const names = items
+        .filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
+        .flatMap(({ spec }) => (spec?.initContainers ?? []).map(({ name }) => name));
+    return [...new Set(names)].sort();
+}

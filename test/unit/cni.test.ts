@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { cniFaults, cniValueFaults, usesCni } from "../../plan/cni";
+import type { HealthCni } from "../../plan/checks/observation";
+
+const STACK = "acme/mesh/prod";
+const cniOf = (fields: Partial<HealthCni> = {}): HealthCni => ({
+    objects: {
+        ConfigMap: true,
+        ClusterRole: true,
+        ClusterRoleBinding: true,
+        ServiceAccount: true,
+        DaemonSet: true,
+    },
+    ready: 3,
+    desired: 3,
+    ...fields,
+});
+const NONE = cniOf({
+    objects: { ...cniOf().objects, DaemonSet: false },
+    ready: 0,
+    desired: 0,
+});
+const faultsOf = (enabled: boolean, value: HealthCni, owner?: string) =>
+    cniFaults(
+        { cni: { enabled, values: {} } },
+        {
+            namespaces: owner === undefined ? [] : [{ name: "linkerd-cni", stack: owner, ran: [] }],
+        },
+        STACK,
+        { value },
+    ).map(({ subject, rule }) => `${subject}: ${rule}`);
+
+describe("pods never rely on a CNI plugin that is not there", () => {
+    it("what the user's own plugin needs is asked: that it is there, on every node", () => {
+        expect(faultsOf(false, cniOf())).toEqual([]);
+        expect(faultsOf(false, NONE)).toEqual([
+            "controlPlane.values.cniEnabled: needs a CNI plugin, and none runs (no DaemonSet with label k8s-app=linkerd-cni): traffic of new pods would pass their proxy by, or their start would fail",
+        ]);
+        expect(faultsOf(false, cniOf({ ready: 2 }))).toEqual([
+            "controlPlane.values.cniEnabled: the CNI plugin is ready on 2 of 3 nodes: pods on the others would not start",
+        ]);
+    });
+
+    it("the stack's own is not taken away while it is needed", () => {
+        expect(faultsOf(false, cniOf(), STACK)).toEqual([
+            "cni.enabled: would remove the CNI plugin that this stack made, and controlPlane.values.cniEnabled: true needs it",
+        ]);
+    });
+
+    it("the stack brings its own, and never over somebody else's", () => {
+        expect(faultsOf(true, NONE)).toEqual([]);
+        expect(faultsOf(true, cniOf({ ready: 0 }), STACK)).toEqual([]);
+        expect(faultsOf(true, cniOf())).toEqual([
+            "cni.enabled: a CNI plugin runs already that this stack did not make",
+        ]);
+        expect(faultsOf(true, cniOf(), "acme/mesh/dev")).toEqual([
+            "cni.enabled: a CNI plugin runs already that this stack did not make (it is of acme/mesh/dev)",
+        ]);
+    });
+
+    it("one that may not be looked at is no plugin", () => {
+        const [fault] = cniFaults(
+            { cni: { enabled: false, values: {} } },
+            { namespaces: [] },
+            STACK,
+            { unknown: "daemonsets is forbidden" },
+        );
+        expect(fault?.rule).toBe(
+            "needs a CNI plugin, which could not be looked at: daemonsets is forbidden",
+        );
+    });
+
+    it("values that contradict the plugin are named", () => {
+        const cni = { enabled: true, values: {} };
+        const off = { cni, controlPlane: { values: { cniEnabled: false } } };
+        expect(cniValueFaults(off).map(({ subject }) => subject)).toEqual([
+            "controlPlane.values.cniEnabled",
+        ]);
+        expect(cniValueFaults({ ...off, controlPlane: { values: {} } })).toEqual([]);
+        expect(cniValueFaults({ ...off, cni: { ...cni, enabled: false } })).toEqual([]);
+        expect(usesCni({ controlPlane: { cniEnabled: true } })).toBe(true);
+        expect(usesCni({ controlPlane: {} })).toBe(false);
+    });
+});
