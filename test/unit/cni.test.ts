@@ -81,4 +81,17 @@ describe("pods never rely on a CNI plugin that is not there", () => {
         expect(usesCni({ controlPlane: { cniEnabled: true } })).toBe(true);
         expect(usesCni({ controlPlane: {} })).toBe(false);
     });
+
+    it("rendered YAML has to be of the same mind as cni.enabled", () => {
+        const rendered = (enabled: boolean, values: Record<string, unknown>) =>
+            cniValueFaults({
+                cni: { enabled, values: {} },
+                controlPlane: { manifests: "mesh.yaml", values },
+            }).map(({ subject, rule }) => `${subject} ${rule}`);
+        expect(rendered(true, {})).toEqual([
+            "cni.enabled mesh.yaml was rendered without cniEnabled: true",
+        ]);
+        expect(rendered(true, { cniEnabled: true })).toEqual([]);
+        expect(rendered(false, {})).toEqual([]);
+    });
 });

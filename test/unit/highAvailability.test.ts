@@ -218,4 +218,21 @@ describe("the charts say what high availability is, the stack file has the last 
             faults: [],
         });
     });
+
+    it("YAML that was rendered without the charts' values for it is refused, and takes none of them", async () => {
+        const config = configOf({ highAvailability: true, viz: { enabled: false } });
+        const defaults = await fixtures("linkerd-control-plane");
+        const rendered = (values: Record<string, unknown>) =>
+            highAvailabilityValues(
+                { ...config, controlPlane: { manifests: "mesh.yaml", values } },
+                defaults,
+            );
+        expect(rendered({}).faults).toMatchObject([
+            { subject: "highAvailability", rule: expect.stringContaining("mesh.yaml") as string },
+        ]);
+        expect(rendered({ highAvailability: true })).toEqual({
+            values: { crds: {}, controlPlane: {}, viz: {} },
+            faults: [],
+        });
+    });
 });
