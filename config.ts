@@ -6,6 +6,7 @@ import { isSpan, spanMilliseconds, type Span } from "./plan/durations";
 import { RefusedError, type Fault } from "./plan/faults";
 import { resolveIstio, type IstioConfig } from "./plan/istio/config";
 import { istioSection } from "./plan/istio/section";
+import { proxySection, type ProxyConfig } from "./plan/proxySettings";
 import { policyFaults, policyOf, policySection, type PolicyConfig } from "./plan/policy/config";
 import type { Rotation } from "./plan/rotation";
 import { rollout, type Rollout } from "./plan/waves";
@@ -102,6 +103,8 @@ export interface LinkerdStackConfig extends Config {
     readonly crds: ChartSection & RenderedSection;
     readonly controlPlane: ChartSection & RenderedSection;
     readonly viz: ChartSection & { readonly enabled: boolean };
+    /** Settings of the proxies of namespaces. Defaults to none. */
+    readonly proxy: ProxyConfig;
     /** The CNI plugin, which takes the place of linkerd-init. Defaults to not enabled. */
     readonly cni: ChartSection & { readonly enabled: boolean };
 }
@@ -278,6 +281,7 @@ const schema = z.strictObject({
     viz: z
         .strictObject({ enabled: z.boolean().default(true), values, charts: ownCharts })
         .default({ enabled: true, values: {} }),
+    proxy: proxySection.prefault({}),
     cni: z
         .strictObject({ enabled: z.boolean().default(false), values, charts: ownCharts })
         .default({ enabled: false, values: {} }),
@@ -358,6 +362,7 @@ export function parseConfig(
         controlPlane,
         viz,
         cni,
+        proxy,
     } = result.data;
     const common = {
         context,
@@ -382,7 +387,18 @@ export function parseConfig(
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
         charts: charts || EDGE_REPOSITORY,
-        ...{ adopt, prune, highAvailability, identity, backup, crds, controlPlane, viz, cni },
+        ...{
+            adopt,
+            prune,
+            highAvailability,
+            identity,
+            backup,
+            crds,
+            controlPlane,
+            viz,
+            cni,
+            proxy,
+        },
         certificates: {
             ...certificates,
             // What is taken over works; its certificates move only when the stack file says so.
@@ -425,6 +441,7 @@ const LINKERD_ONLY: Readonly<Record<string, string>> = {
     crds: "istio.base.values are those of Istio's CRDs",
     controlPlane: "istio.revisions[].values are those of istiod",
     viz: "it is an extension of Linkerd",
+    proxy: "Istio's proxies are configured by meshConfig in istio.revisions[].values",
     cni: "Istio's CNI plugin is not upgraded by this program",
 };
 
@@ -480,6 +497,7 @@ export async function readConfig(): Promise<StackConfig> {
         "controlPlane",
         "viz",
         "cni",
+        "proxy",
         "rollout",
         "checks",
         "report",

@@ -4,6 +4,7 @@ import { workloadKey, type DataPlane, type MeshedPod, type Workload } from "../c
 import { blockedBy } from "./budgets";
 import type { Fault } from "./faults";
 import type { Meshed } from "./policy/proxyPort";
+import { lacksSettings, type SettingsSince } from "./proxySettings";
 import { isInWave, type Scope, type Selectable, type WaveSettings } from "./waves";
 
 /** Label that the injector adds to a pod. */
@@ -28,19 +29,23 @@ export interface ProxyTrust {
     readonly trustRoot?: string | undefined;
     /** Pods made before may have a certificate of the issuer of before; in ms since the epoch. */
     readonly issuerSince?: number | undefined;
+    /** Pods made before have other settings. */
+    readonly settingsSince?: SettingsSince | undefined;
 }
 
 /** Every pod is to get this proxy, with these anchors. */
 export function proxyTarget(
     proxy: string,
-    { trustRoot, issuerSince = -Infinity }: ProxyTrust = {},
+    { trustRoot, issuerSince = -Infinity, settingsSince }: ProxyTrust = {},
 ): Target {
     const outdated = (pod: MeshedPod) =>
         trustRoot !== undefined && pod.trustRoot !== undefined && pod.trustRoot !== trustRoot
             ? "trust anchors"
             : pod.createdAt < issuerSince
               ? "issuer"
-              : undefined;
+              : settingsSince && lacksSettings(pod, settingsSince)
+                ? "proxy settings"
+                : undefined;
     return { text: proxy, of: () => proxy, outdated };
 }
 

@@ -25,6 +25,11 @@ import { plannedEnd } from "./plannedEnd";
 import { podSecurityLabel } from "./podSecurity";
 import { unknownToTarget } from "./movedSettings";
 import { RULES, ruled } from "./policy/rules";
+import {
+    planProxySettings,
+    type ConfiguredNamespace,
+    type ProxySettingsPlan,
+} from "./proxySettings";
 import type { Section, Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
@@ -63,6 +68,7 @@ export interface LinkerdPlan {
     readonly renewedCertificates: readonly CertificateEntry[];
     /** Hash of the trust anchors that the injector gives new pods. */
     readonly trustRoot: string;
+    readonly proxySettings: ProxySettingsPlan;
     /** Since when the declared issuer is served; undefined: it never changed. Infinity: it comes with this update. */
     readonly issuerSince: number | undefined;
     /** Whether it takes over what runs, and the data plane stays as it is. */
@@ -190,8 +196,10 @@ function baseVersion(serverVersion: string): string {
 }
 
 /** What new pods get. */
-export function targetOf(plan: Pick<LinkerdPlan, "proxy" | "trustRoot" | "issuerSince">): Target {
-    return proxyTarget(plan.proxy, plan);
+export function targetOf(
+    plan: Pick<LinkerdPlan, "proxy" | "trustRoot" | "issuerSince" | "proxySettings">,
+): Target {
+    return proxyTarget(plan.proxy, { ...plan, settingsSince: plan.proxySettings.since });
 }
 
 /** What a plan depends on beside the stack file and what is installed. */
@@ -201,6 +209,8 @@ export interface Circumstances {
     readonly now: Date;
     /** Of the charts of target and live version. Defaults to none. */
     readonly defaults?: Defaults;
+    /** Namespaces, as they configure proxies. Defaults to none. */
+    readonly namespaces?: readonly ConfiguredNamespace[];
     /** undefined where the data plane could not be read, which only a preview survives. */
     readonly running?:
         { readonly dataPlane: DataPlane; readonly proxies: readonly MeshedProxy[] } | undefined;
@@ -210,7 +220,7 @@ export interface Circumstances {
 export async function planLinkerd(
     config: LinkerdStackConfig,
     live: LiveLinkerd,
-    { stack, now, defaults = new Map(), running }: Circumstances,
+    { stack, now, defaults = new Map(), namespaces = [], running }: Circumstances,
 ): Promise<LinkerdPlan | readonly Fault[]> {
     const ha = highAvailabilityValues(config, defaults);
     const adoption = planAdoption(
@@ -242,6 +252,7 @@ export async function planLinkerd(
         controlPlane: settings("controlPlane"),
         viz: merge(ha.values.viz, base?.viz ?? {}, config.viz.values),
     };
+    const proxySettings = planProxySettings(config.proxy, all.controlPlane, namespaces);
     const ownership = ownershipFaults(live, stack, { ...config, crds: { values: all.crds } });
     if (ownership.length > 0) {
         return ownership;
@@ -294,6 +305,7 @@ export async function planLinkerd(
         }),
         ...ha.faults,
         ...cniValueFaults(config),
+        ...proxySettings.faults,
         ...(isFaults(adoption) ? adoption : []),
         ...externalCertificateFaults(config, live.installation),
         ...(config.viz.enabled
@@ -324,6 +336,7 @@ export async function planLinkerd(
         webhooks,
         adoption,
         values: all,
+        proxySettings,
         certificates: declared,
         leavingCertificates: leaving,
         renewedCertificates: renewed,
@@ -348,6 +361,7 @@ export async function planLinkerd(
                       `CRDs stay at ${crds.tag}: they move forward only (linkerdVersion is ${version.tag}; the API server refuses to drop a stored version)`,
                   ]
                 : []),
+            ...proxySettings.lines,
             ...adoption.lines,
             ...unknown.lines,
             ...live.installation.records.map(recordLine),

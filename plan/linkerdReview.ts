@@ -46,8 +46,12 @@ export function linkerdReview(found: Found): Draft {
         ...{ change, version, crds: crdVersion(version, live), takesOver: false },
         trustRoot: "",
         identity: { lines: [] },
+        proxySettings: { lines: [] },
     };
-    const unchanged = change === "none" && planned.identity.lines.length === 0;
+    const unchanged =
+        change === "none" &&
+        planned.identity.lines.length === 0 &&
+        planned.proxySettings.lines.length === 0;
     const viz = config.viz.enabled;
     const radius = blastRadius({
         dataPlane,

@@ -9,6 +9,7 @@ import { observeHealth } from "../cluster/health/linkerd";
 import { observeLinkerd } from "../cluster/linkerd";
 import { meshCliVersion } from "../cluster/meshCli";
 import { readEvidence } from "../cluster/notices";
+import { readProxySettings } from "../cluster/proxySettings";
 import { readRunningVersions } from "../cluster/runningVersions";
 import { declareLinkerd } from "../components/linkerd/linkerd";
 import type { LinkerdStackConfig } from "../config";
@@ -43,7 +44,13 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
     const { charts } = sources;
     const preview = pulumi.runtime.isDryRun();
     const { defaults } = sources;
-    const planned = await planLinkerd(config, live, { stack, now: new Date(), defaults, running });
+    const planned = await planLinkerd(config, live, {
+        stack,
+        now: new Date(),
+        defaults,
+        running,
+        namespaces: seen.namespaces,
+    });
     const plan = "version" in planned ? planned : undefined;
     const policy = linkerdPolicy(config, live, {
         pods: running?.dataPlane.pods,
@@ -112,7 +119,7 @@ async function observe(
             ? undefined
             : { dataPlane, proxies: meshedProxies(dataPlane.pods, bundles, trustRoots) };
     const version = config.linkerdVersion;
-    const [images, evidence, cli, health, sources] = await Promise.all([
+    const [images, evidence, cli, health, sources, namespaces] = await Promise.all([
         readRunningVersions(api).catch(reasonOf),
         readEvidence(
             api,
@@ -122,8 +129,12 @@ async function observe(
         meshCliVersion("linkerd"),
         observeHealth(api, live, questionBefore(config, live, stack)),
         sourcesOf(config, stack, live),
+        readProxySettings(connection.core).catch(forbidden("the namespaces")),
     ]);
-    return [{ live, dataPlane, running, images, evidence, cli, health }, sources] as const;
+    return [
+        { live, dataPlane, running, images, evidence, cli, health, namespaces },
+        sources,
+    ] as const;
 }
 
 /** The charts of target and live version, and whether the backup has a place. */

@@ -62,6 +62,18 @@ export const linkerdGuardInput = z.strictObject({
 
 export type LinkerdGuardInput = z.infer<typeof linkerdGuardInput>;
 
+/** What the command that writes the proxies' settings reads on stdin. */
+export const proxySettingsInput = z.strictObject({
+    cluster,
+    /** See plan/proxySettings.ts. */
+    declared: z.strictObject({
+        digest: z.string(),
+        namespaces: z.record(z.string(), z.record(z.string(), z.string())),
+    }),
+});
+
+export type ProxySettingsInput = z.infer<typeof proxySettingsInput>;
+
 /** What the gate behind the CNI plugin reads on stdin. */
 export const cniReadyInput = z.strictObject({ cluster });
 

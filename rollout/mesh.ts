@@ -7,6 +7,8 @@ import { bindNamespace } from "../cluster/istio/labels";
 import { istioPods } from "../cluster/istio/pods";
 import { checkRevisions } from "../cluster/istio/serving";
 import { readIssuerSince, readLinkerdConfig, readTrustRoots } from "../cluster/linkerdConfig";
+import { readProxySettings } from "../cluster/proxySettings";
+import { recordedSince } from "../plan/proxySettings";
 import { checkFaults, reviewedChecks, type Verdict } from "../plan/checks/verdict";
 import { proxyTarget, type Target } from "../plan/dataPlane";
 import { DEFAULT_RULES, ISTIO_RULES, type MetricRule } from "../plan/gates";
@@ -51,6 +53,7 @@ export function meshOf(target: RolloutTarget): RolloutMesh {
                 proxyTarget(target.proxy, {
                     trustRoot: target.trustRoot,
                     issuerSince: await readIssuerSince(core, target.issuedAt),
+                    settingsSince: recordedSince(await readProxySettings(core)),
                 }),
             running: async ({ core }) => (await readLinkerdConfig(core))?.version,
             takesOver: async ({ core }) => {

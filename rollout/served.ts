@@ -1,14 +1,12 @@
 // Records since when the identity service hands out certificates of a new issuer: its pods are new by then (the control
 // plane's update waits for them). Pods of the data plane that were made before are stale; see plan/identity.ts.
-import { setTimeout as sleep } from "node:timers/promises";
 import { connect, reasonOf } from "../cluster/connection";
 import { ISSUED_AT, ISSUER_SECRET, SERVED_SINCE, servedSince } from "../plan/identity";
 import { KubeApi } from "../cluster/api";
+import { nextSecond } from "./clock";
 import { readInput, servedInput } from "./input";
 
 const SECRET = `/api/v1/namespaces/linkerd/secrets/${ISSUER_SECRET}`;
-/** Times of objects are of whole seconds. */
-const SECOND_MS = 1_000;
 
 interface Annotated {
     readonly metadata?: {
@@ -34,17 +32,6 @@ async function main(): Promise<void> {
         process.stderr.write(`check: the issuer of ${issuedAt} is served since ${since}\n`);
     }
     process.stdout.write(issuedAt);
-}
-
-/** By the API server's clock, which dates pods: the second after a dry run that makes nothing, waited for. */
-async function nextSecond(api: KubeApi): Promise<string> {
-    const probe = (await api.send("POST", "/api/v1/namespaces/linkerd/configmaps", {
-        body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "mesh-upgrade-clock" } },
-        query: { dryRun: "All" },
-    })) as Annotated;
-    const now = Date.parse(probe.metadata?.creationTimestamp ?? "");
-    await sleep(SECOND_MS);
-    return new Date(now + SECOND_MS).toISOString();
 }
 
 main().catch((error: unknown) => {

@@ -5,6 +5,7 @@ import type { Connection } from "../../cluster/connection";
 import type { LinkerdStackConfig } from "../../config";
 import { CNI_CHART, CNI_NAMESPACE } from "../../plan/cni";
 import type { LinkerdPlan } from "../../plan/linkerd";
+import { settingsDigest } from "../../plan/proxySettings";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
 import { firstExpiry } from "../../plan/webhooks";
 import type { ServedInput } from "../../rollout/input";
@@ -21,6 +22,7 @@ import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
 import { declareGuard } from "./guard";
 import { exemptKubeSystem } from "./highAvailability";
+import { declareProxySettings } from "./proxySettings";
 import { renderViz } from "./renderedViz";
 import { pruneUndeclared, tellTakenOver } from "./undeclared";
 import { LinkerdViz } from "./viz";
@@ -58,7 +60,11 @@ export function declareLinkerd({
         ...(issuedAt === undefined ? {} : { issuedAt }),
     };
     const { rollout } = config;
-    const triggers = [target.version, target.proxy, target.trustRoot, issuedAt ?? "unchanged"];
+    const settings = settingsDigest(plan.proxySettings);
+    const triggers = [
+        ...[target.version, target.proxy, target.trustRoot, issuedAt ?? "unchanged"],
+        ...(settings === undefined ? [] : [settings]),
+    ];
     const baseline = declareBaseline({ rollout, target, triggers, cluster: address });
     const backup =
         config.backup &&
@@ -161,10 +167,16 @@ export function declareLinkerd({
         ...(viz ? ["linkerd-viz"] : []),
         ...(config.cni.enabled ? [CNI_NAMESPACE] : []),
     ];
-    declareGuard({ cluster: address, own }, installed);
     const pruned = config.prune
         ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]
         : [];
+    const { digest, namespaces } = plan.proxySettings;
+    const proxySettings = declareProxySettings(
+        { cluster: address, declared: { digest, namespaces } },
+        installed,
+    );
+    // Also what has a delete of its own waits for the guard.
+    declareGuard({ cluster: address, own }, [...installed, proxySettings]);
     const health = { viz: config.viz.enabled, ignore: [...config.checks.ignore] };
     const dataPlane = new DataPlaneRollout("data-plane", {
         rollout,
@@ -172,7 +184,7 @@ export function declareLinkerd({
         cluster: address,
         baseline,
         checks: health,
-        after: [...installed, served, ...pruned],
+        after: [...installed, served, proxySettings, ...pruned],
     });
     const { reports, parsed } = reportsOf(dataPlane);
     return {

@@ -23,13 +23,14 @@ export function injectionPatch(
     if (!isWanted(pod, namespace.annotations) || !isPossible(pod)) return [];
     const annotation = (key: string) =>
         pod.metadata?.annotations?.[key] ?? namespace.annotations[key];
-    const version = annotation("config.linkerd.io/proxy-version") ?? config.proxyVersion;
+    const version = annotation(VERSION) ?? config.proxyVersion;
     const native = nativeSidecar.map(annotation).find((value) => value !== undefined);
     const asInit = native === undefined ? config.nativeSidecar : native === "true";
     const proxy = proxyContainer(config, version, asInit);
     const init = initContainer(config, version);
     return [
         ...merge("/metadata/annotations", pod.metadata?.annotations, {
+            ...inherited(pod.metadata?.annotations ?? {}, namespace.annotations),
             "linkerd.io/created-by": `linkerd/proxy-injector ${config.tag}`,
             "linkerd.io/inject": "enabled",
             "linkerd.io/proxy-version": version,
@@ -48,6 +49,20 @@ export function injectionPatch(
         ),
         ...(asInit ? [] : [{ op: "add" as const, path: "/spec/containers/0", value: proxy }]),
     ];
+}
+
+const VERSION = "config.linkerd.io/proxy-version";
+
+/**
+ * Settings of the namespace that the pod does not make itself; the real injector copies them, too, the version among them,
+ * which stands in linkerd.io/proxy-version here.
+ */
+function inherited(own: Annotations, namespace: Annotations): Annotations {
+    return Object.fromEntries(
+        Object.entries(namespace).filter(
+            ([key]) => key.startsWith("config.linkerd.io/") && key !== VERSION && !(key in own),
+        ),
+    );
 }
 
 function isWanted(pod: V1Pod, namespaceAnnotations: Annotations): boolean {

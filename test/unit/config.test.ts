@@ -38,6 +38,7 @@ describe("a stack file with three lines is enough", () => {
         prune: false,
         highAvailability: false,
         cni: { enabled: false, values: {} },
+        proxy: { namespaces: {} },
         identity: { source: "generated" },
         certificates: { refuseBefore: "24h", renewWebhooksBefore: "365d", webhooks: "own" },
         crds: { values: {} },

@@ -65,6 +65,16 @@ describe("which pods are meshed", () => {
 });
 
 describe("what is injected", () => {
+    test("settings of the namespace are copied onto the pod, but for those that it makes itself", () => {
+        const port = "config.linkerd.io/opaque-ports";
+        const log = "config.linkerd.io/proxy-log-level";
+        const steps = patch(pod({ ...enabled, [log]: "info" }), { [port]: "25", [log]: "debug" });
+        const added = steps.filter(({ path }) => path.startsWith("/metadata/annotations/config"));
+        expect(added.map(({ path, value }) => `${path} ${String(value)}`)).toEqual([
+            "/metadata/annotations/config.linkerd.io~1opaque-ports 25",
+        ]);
+    });
+
     test("the proxy comes first, with the anchors that the injector was started with", () => {
         const proxy = valueAt(patch(pod(enabled)), "/spec/containers/0");
         expect(proxy).toMatchObject({

@@ -1,0 +1,238 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { ChartValues } from "../config";
+import type { Fault } from "./faults";
+import { at, isMap } from "./values";
+
+/** Annotation of a namespace: what the stack has set there, and since when pods get it. JSON of SettingsRecord. */
+export const PROXY_SETTINGS = "mesh-upgrade/proxy-settings";
+/** Of the annotations with which Linkerd is configured for a namespace. */
+export const CONFIG_PREFIX = "config.linkerd.io/";
+
+const ports = z.coerce
+    .string()
+    .regex(
+        /^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$/,
+        "must be ports and ranges of ports, such as 3306 or 3306,8000-8010",
+    );
+const quantity = z.coerce
+    .string()
+    .regex(/^\d+(\.\d+)?(m|k|[KMGT]i?)?$/, "must be a quantity, such as 100m or 64Mi");
+
+const settings = z.strictObject({
+    opaquePorts: ports.optional(),
+    skipInboundPorts: ports.optional(),
+    skipOutboundPorts: ports.optional(),
+    cpuRequest: quantity.optional(),
+    cpuLimit: quantity.optional(),
+    memoryRequest: quantity.optional(),
+    memoryLimit: quantity.optional(),
+    logLevel: z.string().min(1, "must be a level, such as debug or warn,linkerd=info").optional(),
+    logFormat: z.enum(["plain", "json"]).optional(),
+    accessLog: z.enum(["apache", "json"]).optional(),
+});
+
+const ANNOTATIONS: Readonly<Record<keyof z.infer<typeof settings>, string>> = {
+    opaquePorts: "opaque-ports",
+    skipInboundPorts: "skip-inbound-ports",
+    skipOutboundPorts: "skip-outbound-ports",
+    cpuRequest: "proxy-cpu-request",
+    cpuLimit: "proxy-cpu-limit",
+    memoryRequest: "proxy-memory-request",
+    memoryLimit: "proxy-memory-limit",
+    logLevel: "proxy-log-level",
+    logFormat: "proxy-log-format",
+    accessLog: "access-log",
+};
+
+/** Config key `proxy`: settings of the proxies of a namespace, by its name. */
+export const proxySection = z.strictObject({
+    namespaces: z
+        .record(z.string().regex(/^[a-z0-9-]{1,63}$/, "must name a namespace"), settings)
+        .default({}),
+});
+
+export type ProxyConfig = z.infer<typeof proxySection>;
+
+/** Annotations with their values. */
+export type Annotations = Readonly<Record<string, string>>;
+
+/** What the stack has set. Of a namespace, `set`; of the whole mesh (on namespace linkerd), `digest`. */
+export interface SettingsRecord {
+    readonly set?: Annotations | undefined;
+    readonly digest?: string | undefined;
+    /** ISO 8601, by the API server's clock; absent: they were there before it was recorded. */
+    readonly since?: string | undefined;
+}
+
+/** A namespace, as far as its proxies are configured by it. */
+export interface ConfiguredNamespace {
+    readonly name: string;
+    readonly record: SettingsRecord | undefined;
+    /** Its annotations with CONFIG_PREFIX, whoever set them. */
+    readonly config: Annotations;
+}
+
+/** Since when new pods get other settings, in ms since the epoch; Infinity: with this update. */
+export interface SettingsSince {
+    readonly mesh?: number | undefined;
+    readonly namespaces: ReadonlyMap<string, number>;
+}
+
+/** What is declared of proxies. */
+export interface DeclaredSettings {
+    /** Of the values that the injector gives to each proxy; empty: none is set. */
+    readonly digest: string;
+    readonly namespaces: Readonly<Record<string, Annotations>>;
+}
+
+export interface ProxySettingsPlan extends DeclaredSettings {
+    readonly since: SettingsSince;
+    /** One for each namespace that changes, and for the mesh. */
+    readonly lines: readonly string[];
+    readonly faults: readonly Fault[];
+}
+
+const OWN = ["linkerd", "linkerd-viz", "linkerd-cni"];
+const MESH = "linkerd";
+
+/** What is declared, what of it is new, and what stands in its way. */
+export function planProxySettings(
+    { namespaces: wanted }: ProxyConfig,
+    values: ChartValues,
+    live: readonly ConfiguredNamespace[],
+): ProxySettingsPlan {
+    const namespaces = Object.fromEntries(
+        Object.entries(wanted)
+            .map(([name, settings]) => [name, annotationsOf(settings)] as const)
+            .filter(([, set]) => Object.keys(set).length > 0),
+    );
+    const declared = { digest: digestOf(values), namespaces };
+    const since = new Map<string, number>();
+    const lines: string[] = [];
+    for (const { name, record } of live.filter((one) => one.name !== MESH)) {
+        const [before, after] = [record?.set ?? {}, namespaces[name] ?? {}];
+        if (!sameSettings(before, after)) {
+            since.set(name, Infinity);
+            lines.push(
+                `proxy settings of namespace ${name}: ${textOf(before)} -> ${textOf(after)}`,
+            );
+        } else if (record?.since !== undefined) {
+            since.set(name, Date.parse(record.since));
+        }
+    }
+    const mesh = live.find(({ name }) => name === MESH)?.record;
+    const moved = mesh?.digest !== undefined && mesh.digest !== declared.digest;
+    if (moved) {
+        lines.push("proxy settings of the mesh (controlPlane.values) change: every pod restarts");
+    }
+    const meshSince = moved ? Infinity : mesh?.since && Date.parse(mesh.since);
+    return {
+        ...declared,
+        since: { namespaces: since, ...(meshSince ? { mesh: meshSince } : {}) },
+        lines,
+        faults: settingsFaults(namespaces, live),
+    };
+}
+
+/** Since when pods get what the stack has set, as it is recorded. */
+export function recordedSince(live: readonly ConfiguredNamespace[]): SettingsSince {
+    const times = live.flatMap(({ name, record }) =>
+        record?.since === undefined ? [] : [[name, Date.parse(record.since)] as const],
+    );
+    const namespaces = new Map(times.filter(([name]) => name !== MESH));
+    const mesh = times.find(([name]) => name === MESH)?.[1];
+    return { namespaces, ...(mesh === undefined ? {} : { mesh }) };
+}
+
+/** A pod is outdated where its namespace's settings, or the mesh's, came after it. */
+export function lacksSettings(
+    { namespace, createdAt }: { readonly namespace: string; readonly createdAt: number },
+    { mesh = -Infinity, namespaces }: SettingsSince,
+): boolean {
+    return createdAt < Math.max(mesh, namespaces.get(namespace) ?? -Infinity);
+}
+
+function annotationsOf(settings: ProxyConfig["namespaces"][string]): Annotations {
+    return Object.fromEntries(
+        Object.entries(ANNOTATIONS).flatMap(([key, name]) => {
+            const value = settings[key as keyof typeof settings];
+            return value === undefined ? [] : [[`${CONFIG_PREFIX}${name}`, value]];
+        }),
+    );
+}
+
+export function sameSettings(one: Annotations, other: Annotations): boolean {
+    return canonical(one) === canonical(other);
+}
+
+function textOf(settings: Annotations): string {
+    const texts = Object.entries(settings).map(
+        ([name, value]) => `${name.slice(CONFIG_PREFIX.length)}=${value}`,
+    );
+    return texts.sort().join(" ") || "none";
+}
+
+function settingsFaults(
+    namespaces: DeclaredSettings["namespaces"],
+    live: readonly ConfiguredNamespace[],
+): Fault[] {
+    return Object.entries(namespaces).flatMap(([name, set]): Fault[] => {
+        const subject = `proxy.namespaces.${name}`;
+        const found = live.find((one) => one.name === name);
+        if (OWN.includes(name)) {
+            const next =
+                "set values of its chart instead, and take the namespace out of proxy.namespaces";
+            return [{ subject, rule: "is a namespace of the mesh itself", next }];
+        }
+        if (!found) {
+            const next = `kubectl create namespace ${name}, or take it out of the stack file`;
+            return [{ subject, rule: "the cluster has no such namespace", next }];
+        }
+        return Object.keys(set)
+            .filter((one) => one in found.config && !(one in (found.record?.set ?? {})))
+            .map((one) => ({
+                subject: `${subject} (annotation ${one})`,
+                value: found.config[one] ?? "",
+                rule: "is set already, by somebody else",
+                next: `kubectl annotate namespace ${name} ${one}-, and take it out of whatever writes it; or take the setting out of the stack file`,
+            }));
+    });
+}
+
+/** Values that reach a proxy, beside its version, which is looked at by itself. */
+const MESH_WIDE = ["proxy", "proxyInit", "cniEnabled", "clusterNetworks"];
+
+function digestOf(values: ChartValues): string {
+    const { image, ...proxy } = (values["proxy"] ?? {}) as { image?: Record<string, unknown> };
+    const { version: _tag, ...rest } = image ?? {};
+    const counted = {
+        ...values,
+        proxy: { ...proxy, ...(Object.keys(rest).length > 0 ? { image: rest } : {}) },
+    };
+    const set = Object.fromEntries(
+        MESH_WIDE.map((key) => [key, at(counted, key)] as const).filter(
+            ([, value]) =>
+                value !== undefined && !(isMap(value) && Object.keys(value).length === 0),
+        ),
+    );
+    return Object.keys(set).length === 0
+        ? ""
+        : createHash("sha256").update(canonical(set)).digest("hex").slice(0, 16);
+}
+
+/** Of declared settings, for triggers; undefined where there is none. */
+export function settingsDigest({ digest, namespaces }: DeclaredSettings): string | undefined {
+    return digest === "" && Object.keys(namespaces).length === 0
+        ? undefined
+        : canonical({ digest, namespaces });
+}
+
+/** The order of keys in a stack file means nothing. */
+function canonical(value: unknown): string {
+    return JSON.stringify(value, (_, one: unknown) =>
+        isMap(one)
+            ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => a.localeCompare(b)))
+            : one,
+    );
+}

@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import { parseConfig, type LinkerdStackConfig } from "../../config";
+import { isStale, proxyTarget } from "../../plan/dataPlane";
+import {
+    planProxySettings,
+    recordedSince,
+    settingsDigest,
+    type ConfiguredNamespace,
+} from "../../plan/proxySettings";
+import { podOf } from "./support/meshedPods";
+
+const T1 = "2026-11-21T10:00:00.000Z";
+const nsOf = (
+    name: string,
+    record?: ConfiguredNamespace["record"],
+    config: ConfiguredNamespace["config"] = {},
+): ConfiguredNamespace => ({ name, record, config });
+const configOf = (proxy: unknown) =>
+    (
+        parseConfig({
+            context: "kind",
+            clusterUid: "0a1b",
+            linkerdVersion: "edge-24.5.3",
+            proxy,
+        }) as LinkerdStackConfig
+    ).proxy;
+const OPAQUE = { "config.linkerd.io/opaque-ports": "3306" };
+
+describe("settings of a namespace", () => {
+    it("become annotations; a number of YAML is a port", () => {
+        const config = configOf({
+            namespaces: { shop: { opaquePorts: 3306, accessLog: "json", cpuLimit: 1 }, batch: {} },
+        });
+        expect(planProxySettings(config, {}, [nsOf("shop"), nsOf("batch")])).toEqual({
+            digest: "",
+            namespaces: {
+                shop: {
+                    ...OPAQUE,
+                    "config.linkerd.io/access-log": "json",
+                    "config.linkerd.io/proxy-cpu-limit": "1",
+                },
+            },
+            since: { namespaces: new Map([["shop", Infinity]]) },
+            lines: [
+                "proxy settings of namespace shop: none -> access-log=json opaque-ports=3306 proxy-cpu-limit=1",
+            ],
+            faults: [],
+        });
+    });
+
+    it.each([
+        [{ shop: { opaquePorts: "mysql" } }, "proxy.namespaces.shop.opaquePorts"],
+        [{ shop: { memoryLimit: "much" } }, "proxy.namespaces.shop.memoryLimit"],
+        [{ shop: { accessLog: "text" } }, "proxy.namespaces.shop.accessLog"],
+        [{ shop: { logLevel: "" } }, "proxy.namespaces.shop.logLevel"],
+        [{ shop: { opaquePort: "1" } }, "proxy.namespaces.shop"],
+        [{ Shop: {} }, "proxy.namespaces.Shop"],
+    ])("%j is refused by its key", (namespaces, key) => {
+        expect(() => configOf({ namespaces })).toThrow(key);
+    });
+
+    it("that the cluster lacks, that are the mesh's or that somebody else sets are refused at once", () => {
+        const set = { opaquePorts: "3306" };
+        const config = configOf({ namespaces: { gone: set, linkerd: set, shop: set, own: set } });
+        const { faults } = planProxySettings(config, {}, [
+            nsOf("linkerd"),
+            nsOf("shop", undefined, { "config.linkerd.io/opaque-ports": "25" }),
+            nsOf("own", { set: OPAQUE }, OPAQUE),
+        ]);
+        expect(faults.map(({ subject, rule }) => `${subject}: ${rule}`)).toEqual([
+            "proxy.namespaces.gone: the cluster has no such namespace",
+            "proxy.namespaces.linkerd: is a namespace of the mesh itself",
+            "proxy.namespaces.shop (annotation config.linkerd.io/opaque-ports): is set already, by somebody else",
+        ]);
+    });
+});
+
+describe("pods are stale by settings that came after them, and by those alone", () => {
+    const plan = (namespaces: object, live: ConfiguredNamespace[], values = {}) =>
+        planProxySettings(configOf({ namespaces }), values, live);
+    const stale = (createdAt: string, since: ReturnType<typeof plan>["since"]) =>
+        ["shop", "batch"].filter((namespace) =>
+            isStale(
+                podOf({ namespace, proxy: "p", createdAt: Date.parse(createdAt) }),
+                proxyTarget("p", { settingsSince: since }),
+            ),
+        );
+    const shop = nsOf("shop", { set: OPAQUE, since: T1 }, OPAQUE);
+    const early = "2026-11-21T09:59:59Z";
+    const late = "2026-11-21T10:00:00Z";
+
+    it("what is recorded stays, and tells pods of before from those after", () => {
+        const { since, lines } = plan({ shop: { opaquePorts: 3306 } }, [shop, nsOf("batch")]);
+        expect(lines).toEqual([]);
+        expect(since).toEqual(recordedSince([shop, nsOf("batch")]));
+        expect(stale(early, since)).toEqual(["shop"]);
+        expect(stale(late, since)).toEqual([]);
+    });
+
+    it("a setting that goes makes every pod of its namespace stale", () => {
+        const { since, lines } = plan({}, [shop, nsOf("batch")]);
+        expect(lines).toEqual(["proxy settings of namespace shop: opaque-ports=3306 -> none"]);
+        expect(stale(late, since)).toEqual(["shop"]);
+    });
+
+    it("values of the mesh concern every pod, once their change is known", () => {
+        const values = { proxy: { logLevel: "debug" } };
+        const unknown = plan({}, [nsOf("linkerd")], values);
+        expect([unknown.lines, stale(late, unknown.since)]).toEqual([[], []]);
+        const { since, lines } = plan({}, [nsOf("linkerd", { digest: "" })], values);
+        expect(lines).toHaveLength(1);
+        expect(stale(late, since)).toEqual(["shop", "batch"]);
+        const recorded = [nsOf("linkerd", { digest: unknown.digest, since: T1 })];
+        expect(stale(early, plan({}, recorded, values).since)).toEqual(["shop", "batch"]);
+        expect(stale(late, plan({}, recorded, values).since)).toEqual([]);
+    });
+
+    it("the order of keys, the proxy's version and values that no proxy gets are no change", () => {
+        const digest = (values: object) => plan({}, [], values).digest;
+        expect(digest({ proxy: { a: 1, b: 2 } })).toBe(digest({ proxy: { b: 2, a: 1 } }));
+        expect(digest({ proxy: { image: { version: "x" } }, controllerReplicas: 3 })).toBe("");
+        expect(digest({ proxy: { image: { name: "x" } } })).not.toBe("");
+        expect(digest({ proxyInit: { a: 1 } })).not.toBe(digest({ proxy: { a: 1 } }));
+    });
+
+    it("nothing set is no trigger, so that a stack of before runs nothing", () => {
+        expect(settingsDigest(plan({ shop: {} }, []))).toBeUndefined();
+        expect(settingsDigest(plan({ shop: { opaquePorts: 1 } }, []))).toContain("opaque-ports");
+    });
+});
