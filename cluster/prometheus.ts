@@ -1,10 +1,15 @@
 import type { Connection } from "./connection";
 import { exchange, httpAddress, httpProblem, shownAddress, type HttpAnswer } from "./http";
-import { getFromViz, NoWayError, SERVICE } from "./vizPrometheus";
+import {
+    getFromService,
+    NoWayError,
+    prometheusOfViz,
+    type PrometheusService,
+} from "./vizPrometheus";
 
 /** Where a Prometheus is found. */
 export type PrometheusAddress =
-    /** The one of linkerd-viz, in this namespace. */
+    /** The one that linkerd-viz, in this namespace, has its metrics from: its own, or the user's (`prometheusUrl`). */
     | { readonly kind: "viz"; readonly namespace: string }
     /** Another one, reached from this machine; `/api/v1/query` is added to the URL. */
     | { readonly kind: "url"; readonly url: string };
@@ -43,15 +48,20 @@ export async function queryPrometheus(
 ): Promise<number | undefined> {
     const limit = AbortSignal.timeout(TIME_LIMIT_MS);
     const either = signal ? AbortSignal.any([signal, limit]) : limit;
-    const place =
-        address.kind === "viz"
-            ? `Prometheus of viz (Service ${address.namespace}/${SERVICE})`
-            : `Prometheus at ${shownAddress(address.url)}`;
+    let place = "Prometheus of viz";
     try {
-        const answer =
+        const there =
             address.kind === "viz"
-                ? await askViz(connection, address.namespace, query, either)
-                : await askUrl(address.url, query, either);
+                ? await prometheusOfViz(connection, address.namespace, either)
+                : address.url;
+        place =
+            typeof there === "string"
+                ? `Prometheus at ${shownAddress(there)}`
+                : `Prometheus of viz (Service ${there.namespace}/${there.name})`;
+        const answer =
+            typeof there === "string"
+                ? await askUrl(there, query, either)
+                : await askService(connection, there, query, either);
         return numberOf(answer);
     } catch (error) {
         signal?.throwIfAborted();
@@ -91,16 +101,16 @@ function token(): Record<string, string> {
     return { Authorization: `Bearer ${value}` };
 }
 
-async function askViz(
+async function askService(
     connection: Connection,
-    namespace: string,
+    service: PrometheusService,
     query: string,
     signal: AbortSignal,
 ): Promise<HttpAnswer> {
     // GET, for which a viewer's permissions are enough.
     const path = `/api/v1/query?${new URLSearchParams({ query }).toString()}`;
     try {
-        return await getFromViz(connection, namespace, path, signal);
+        return await getFromService(connection, service, path, signal);
     } catch (error) {
         throw error instanceof NoWayError && error.final ? new FinalError(error.message) : error;
     }

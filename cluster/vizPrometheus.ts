@@ -18,15 +18,87 @@ export class NoWayError extends Error {
     }
 }
 
-/** Name of the Service, and its port inside the pod as well. */
-export const SERVICE = "prometheus";
+/** A Service of the cluster with a Prometheus behind it. */
+export interface PrometheusService {
+    readonly namespace: string;
+    readonly name: string;
+    /** Of the Service. */
+    readonly port: number;
+    readonly scheme: "http" | "https";
+    /** Before `/api/v1/query`; "" for none. */
+    readonly path: string;
+}
+
+/** viz's own, in the namespace of viz. */
+const SERVICE = "prometheus";
 const PORT = 9090;
 /** So that there is time left for the other way where one leads nowhere. */
 const PER_WAY_MS = 5_000;
 
-type Way = (
+/**
+ * Where viz has its metrics from, as its metrics-api is told: a Service of the cluster, or the URL of another Prometheus. Its own
+ * where that cannot be read.
+ * @throws the signal's reason, and what the API server says other than 403 and 404
+ */
+export async function prometheusOfViz(
     connection: Connection,
     namespace: string,
+    signal: AbortSignal,
+): Promise<PrometheusService | string> {
+    const api = new KubeApi(connection, { patienceMs: 0 });
+    try {
+        const path = `/apis/apps/v1/namespaces/${namespace}/deployments/metrics-api`;
+        const found = (await api.send("GET", path, { signal })) as unknown as MetricsApi;
+        const args = found.spec.template.spec.containers.flatMap((one) => one.args ?? []);
+        const argument = args.map((one) => /^--?prometheus-url=(.+)$/.exec(one)?.[1]).find(Boolean);
+        return argument === undefined ? own(namespace) : placeOf(argument, namespace);
+    } catch (error) {
+        if (error instanceof ApiError && (error.status === 403 || error.status === 404)) {
+            return own(namespace);
+        }
+        throw error;
+    } finally {
+        api.close();
+    }
+}
+
+interface MetricsApi {
+    readonly spec: {
+        readonly template: {
+            readonly spec: { readonly containers: readonly { readonly args?: string[] }[] };
+        };
+    };
+}
+
+function own(namespace: string): PrometheusService {
+    return { namespace, name: SERVICE, port: PORT, scheme: "http", path: "" };
+}
+
+/**
+ * A Service by its name as pods of `namespace` know it (`prometheus`, `prometheus.monitoring.svc.cluster.local`); any other host
+ * is somewhere else.
+ */
+export function placeOf(url: string, namespace: string): PrometheusService | string {
+    if (!URL.canParse(url)) {
+        return url;
+    }
+    const { protocol, hostname, port, pathname } = new URL(url);
+    const [, name, space = namespace] =
+        /^([a-z][a-z0-9-]*)(?:\.([a-z0-9-]+)\.svc(?:\..+)?)?$/.exec(hostname) ?? [];
+    if (name === undefined || name === "localhost") {
+        return url;
+    }
+    const scheme = protocol === "https:" ? "https" : "http";
+    return {
+        ...{ namespace: space, name, scheme },
+        port: port === "" ? (scheme === "https" ? 443 : 80) : Number(port),
+        path: pathname.replace(/\/+$/, ""),
+    };
+}
+
+type Way = (
+    connection: Connection,
+    service: PrometheusService,
     path: string,
     signal: AbortSignal,
 ) => Promise<VizAnswer>;
@@ -35,23 +107,30 @@ type Way = (
 const known = new WeakMap<Connection, Way>();
 
 /**
- * One GET to viz's own Prometheus. The chart's policy lets nobody but metrics-api in through the pod's proxy, and on
+ * One GET to a Prometheus inside the cluster, below its own path. The chart's policy lets nobody but metrics-api in through the pod's proxy, and on
  * private clusters the API server reaches only the kubelets: hence through the kubelet first, as `kubectl port-forward`
  * does it, and through the API server's Service proxy where that is not allowed, or not offered.
  * @throws NoWayError, or the signal's reason
  */
-export async function getFromViz(
+export async function getFromService(
     connection: Connection,
-    namespace: string,
+    service: PrometheusService,
     path: string,
     signal: AbortSignal,
 ): Promise<VizAnswer> {
     const first = known.get(connection) ?? throughPod;
+    const both = [first, first === throughPod ? throughService : throughPod];
     const problems: NoWayError[] = [];
-    for (const way of [first, first === throughPod ? throughService : throughPod]) {
+    // Into a pod leads plain HTTP only.
+    for (const way of service.scheme === "https" ? [throughService] : both) {
         const limit = AbortSignal.timeout(PER_WAY_MS);
         try {
-            const answer = await way(connection, namespace, path, AbortSignal.any([signal, limit]));
+            const answer = await way(
+                connection,
+                service,
+                `${service.path}${path}`,
+                AbortSignal.any([signal, limit]),
+            );
             known.set(connection, way);
             return answer;
         } catch (error) {
@@ -77,13 +156,14 @@ function problemOf(error: unknown, late: boolean): NoWayError {
 
 async function throughPod(
     connection: Connection,
-    namespace: string,
+    service: PrometheusService,
     path: string,
     signal: AbortSignal,
 ): Promise<VizAnswer> {
-    const pod = await readyPod(connection, namespace, signal);
+    const { pod, port } = await readyPod(connection, service, signal);
+    const { namespace } = service;
     try {
-        return await getFromPod(connection, { namespace, pod, port: PORT }, path, signal);
+        return await getFromPod(connection, { namespace, pod, port }, path, signal);
     } catch (error) {
         signal.throwIfAborted();
         throw new NoWayError(`port-forward to pod ${pod}: ${(error as Error).message}`, false);
@@ -92,46 +172,85 @@ async function throughPod(
 
 async function readyPod(
     connection: Connection,
-    namespace: string,
+    { namespace, name, port }: PrometheusService,
     signal: AbortSignal,
-): Promise<string> {
+): Promise<{ readonly pod: string; readonly port: number }> {
     const api = new KubeApi(connection, { patienceMs: 0 });
     try {
         const base = `/api/v1/namespaces/${namespace}`;
-        const service = await api.send("GET", `${base}/services/${SERVICE}`, { signal });
-        const { selector = {} } = service["spec"] as { selector?: Record<string, string> };
+        const service = (await api.send("GET", `${base}/services/${name}`, {
+            signal,
+        })) as unknown as Service;
+        const { selector = {}, ports = [] } = service.spec;
+        if (Object.keys(selector).length === 0) {
+            throw new NoWayError(`Service ${namespace}/${name} selects no pods`, false);
+        }
         const labels = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
         const { items } = await api.list(
             `${base}/pods`,
-            (item) => readyName(item as unknown as Pod),
+            (item) => readyOne(item as unknown as Pod),
             { labelSelector: labels.join(",") },
             signal,
         );
         const [pod] = items;
         if (pod === undefined) {
-            throw new NoWayError(`no pod of Service ${namespace}/${SERVICE} is ready`, false);
+            throw new NoWayError(`no pod of Service ${namespace}/${name} is ready`, false);
         }
-        return pod;
+        const inside = portInside(ports, port, pod);
+        if (inside === undefined) {
+            const who = `pod ${pod.metadata.name} of Service ${namespace}/${name}`;
+            throw new NoWayError(`${who} has not the port that ${port} leads to`, false);
+        }
+        return { pod: pod.metadata.name, port: inside };
     } finally {
         api.close();
     }
 }
 
+interface Service {
+    readonly spec: {
+        readonly selector?: Readonly<Record<string, string>>;
+        readonly ports?: readonly {
+            readonly port: number;
+            readonly targetPort?: number | string;
+        }[];
+    };
+}
+
 interface Pod {
     readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+    readonly spec?: {
+        readonly containers: readonly {
+            readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+        }[];
+    };
     readonly status?: {
         readonly conditions?: readonly { readonly type: string; readonly status: string }[];
     };
 }
 
-function readyName({ metadata, status }: Pod): string | undefined {
+function readyOne(pod: Pod): Pod | undefined {
+    const { metadata, status } = pod;
     const ready = status?.conditions?.some((one) => one.type === "Ready" && one.status === "True");
-    return ready && metadata.deletionTimestamp === undefined ? metadata.name : undefined;
+    return ready && metadata.deletionTimestamp === undefined ? pod : undefined;
+}
+
+/** Where a port of a Service leads inside its pod: by number, by name, or to the same number. */
+export function portInside(
+    ports: NonNullable<Service["spec"]["ports"]>,
+    port: number,
+    { spec }: Pick<Pod, "spec">,
+): number | undefined {
+    const target = ports.find((one) => one.port === port)?.targetPort ?? port;
+    return typeof target === "number"
+        ? target
+        : spec?.containers.flatMap((one) => one.ports ?? []).find(({ name }) => name === target)
+              ?.containerPort;
 }
 
 async function throughService(
     connection: Connection,
-    namespace: string,
+    { namespace, name, port, scheme }: PrometheusService,
     path: string,
     signal: AbortSignal,
 ): Promise<VizAnswer> {
@@ -139,7 +258,7 @@ async function throughService(
     try {
         const answer = await transport.exchange({
             method: "GET",
-            path: `/api/v1/namespaces/${namespace}/services/http:${SERVICE}:${PORT}/proxy${path}`,
+            path: `/api/v1/namespaces/${namespace}/services/${scheme}:${name}:${port}/proxy${path}`,
             headers: { Accept: "application/json" },
             signal,
         });

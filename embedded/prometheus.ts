@@ -9,8 +9,10 @@ export interface PrometheusOptions {
     readonly program: { readonly path: string };
     /** Made where it is missing; holds configuration and data, and stays after `stop`. */
     readonly directory: string;
-    /** What is scraped, and how often. */
-    readonly scrape: { readonly url: string; readonly intervalSeconds: number };
+    /** What is scraped, and how often; or the whole configuration. */
+    readonly scrape:
+        | { readonly url: string; readonly intervalSeconds: number }
+        | { readonly scrape_configs: readonly object[]; readonly global?: object };
 }
 
 /** A Prometheus on this machine, reachable from this machine only. */
@@ -56,6 +58,7 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Embed
 }
 
 function configuration({ scrape }: PrometheusOptions): object {
+    if (!("url" in scrape)) return scrape;
     const { host, pathname, protocol } = new URL(scrape.url);
     const interval = `${scrape.intervalSeconds * 1000}ms`;
     return {

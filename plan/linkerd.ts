@@ -33,6 +33,7 @@ import {
 import type { Section, Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
+import { backendFaults } from "./vizBackends";
 import { claimFaults } from "./vizSettings";
 import {
     compareVersions,
@@ -309,7 +310,11 @@ export async function planLinkerd(
         ...(isFaults(adoption) ? adoption : []),
         ...externalCertificateFaults(config, live.installation),
         ...(config.viz.enabled
-            ? [...releaseFaults(live.installation), ...claimFaults(live.installation, all.viz)]
+            ? [
+                  ...backendFaults(all.viz),
+                  ...releaseFaults(live.installation),
+                  ...claimFaults(live.installation, all.viz),
+              ]
             : []),
         ...(byCertManager
             ? certManagerFaults(live.certManager, stack, config.adopt)

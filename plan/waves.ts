@@ -50,7 +50,7 @@ const gates = z.strictObject({
     /** Golden metrics from Prometheus. */
     metrics: z
         .strictObject({
-            /** `viz`: the one of linkerd-viz; else the URL of another. */
+            /** `viz`: the one that linkerd-viz has its metrics from; else the URL of another. */
             prometheus: z
                 .string()
                 .regex(/^(viz|https?:\/\/.+)$/, "must be viz, or the http(s) URL of a Prometheus")

@@ -28,6 +28,7 @@ import { linkerdReview } from "../plan/linkerdReview";
 import { linkerdNotices, linkerdPolicy } from "../plan/policy/linkerd";
 import { renderedLines, withRendered, withStacksOwn, write, type Rendered } from "../plan/rendered";
 import type { LinkerdVersion } from "../plan/versions";
+import { lossLines, metricsLoss } from "../plan/vizBackends";
 import { overlapFaults } from "../plan/waves";
 import { backupLines } from "../report/backup";
 import { cliLines } from "../report/policy";
@@ -87,11 +88,17 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
     if (!plan) {
         throw new RefusedError(refusals);
     }
+    const values = config.viz.enabled ? plan.values.viz : undefined;
+    const ours = live.namespaces.some((one) => one.name === "linkerd-viz" && one.stack === stack);
     await tell([
         ...policy.lines,
         ...cliLines("linkerd", seen.cli, config.linkerdVersion.tag),
         ...renderedLines(config),
         ...previewLines(plan, review, config.report.workloads),
+        // Without viz in the stack file somebody else's stays.
+        ...(config.viz.enabled || ours
+            ? lossLines(metricsLoss(live.installation, { ...review, values }))
+            : []),
         ...backupLines(config.backup, stack, live.linkerdVersion),
     ]);
     const { ran } = policy;

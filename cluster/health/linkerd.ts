@@ -19,8 +19,8 @@ import { attempt, listOf, mapRead, objectAt } from "./read";
 
 const LINKERD = "/namespaces/linkerd";
 const EXTENSION = "linkerd.io/extension";
-/** Of namespace linkerd-viz, whose Prometheus is then the user's. */
-const EXTERNAL_PROMETHEUS = "viz.linkerd.io/external-prometheus";
+/** Annotation of namespace linkerd-viz, whose Prometheus is then the user's; its value is the URL. */
+export const EXTERNAL_PROMETHEUS = "viz.linkerd.io/external-prometheus";
 
 /** What has to be known beside what is installed. */
 export interface HealthQuestion {

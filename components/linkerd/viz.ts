@@ -1,6 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { EXTERNAL_PROMETHEUS } from "../../cluster/health/linkerd";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
+import { externalPrometheus } from "../../plan/vizBackends";
 import { WEBHOOK_CA_SECRET, type WebhookCertificates } from "../../plan/webhooks";
 import type { TakeOverInput } from "../../rollout/input";
 import { TAKE_OVER } from "../crds";
@@ -42,12 +44,18 @@ export class LinkerdViz extends pulumi.ComponentResource {
 
     constructor(name: string, args: LinkerdVizArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:linkerd:LinkerdViz", name, {}, opts);
+        const prometheus = externalPrometheus(args.values);
         const namespace = new k8s.core.v1.Namespace(
             "linkerd-viz",
             {
                 metadata: {
                     name: "linkerd-viz",
-                    annotations: { [STACK_ANNOTATION]: args.stack, ...TAKE_OVER },
+                    annotations: {
+                        [STACK_ANNOTATION]: args.stack,
+                        // The chart's own Job writes it at the first installation only (namespace-metadata.yaml).
+                        ...(prometheus === undefined ? {} : { [EXTERNAL_PROMETHEUS]: prometheus }),
+                        ...TAKE_OVER,
+                    },
                     labels: {
                         "linkerd.io/extension": "viz",
                         ...args.podSecurity,

@@ -302,7 +302,7 @@ export const LINKERD_NOTICES: readonly Notice[] = [
         id: "viz-metrics",
         since: "every release",
         title: "viz's own Prometheus keeps its data in the pod: a change of viz empties it",
-        action: "nothing (a baseline is recorded before), or set viz.values.prometheusUrl or prometheus.persistence",
+        action: "nothing (a baseline is recorded before), or set viz.values.prometheusUrl or prometheus.persistence before (docs/viz.md)",
         source: `${UPGRADE}; prometheus.yaml of linkerd-viz; ${RELEASES}`,
         check: { of: "prometheus" },
         decision: false,
