@@ -4,6 +4,7 @@ import { locateCharts, readDefaults, type ChartRequest, type LocatedChart } from
 import { KubeApi } from "../cluster/api";
 import { reasonOf, type Connection } from "../cluster/connection";
 import { linkerdPodsWithAnchors, meshedProxies, observeDataPlane } from "../cluster/dataPlane";
+import { observeExtensions } from "../cluster/extensions";
 import { readCni } from "../cluster/health/cni";
 import { observeHealth } from "../cluster/health/linkerd";
 import { observeLinkerd } from "../cluster/linkerd";
@@ -21,6 +22,7 @@ import { LINKERD_CHECKS } from "../plan/checks/table";
 import { checkFaults, judgeBefore, repairWith } from "../plan/checks/verdict";
 import { CNI_CHART, cniFaults, usesCni } from "../plan/cni";
 import { meshedLabels, selectables } from "../plan/dataPlane";
+import { extensionLines } from "../plan/extensions";
 import { RefusedError } from "../plan/faults";
 import { highAvailabilityFaults } from "../plan/highAvailability";
 import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../plan/linkerd";
@@ -99,6 +101,11 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...(config.viz.enabled || ours
             ? lossLines(metricsLoss(live.installation, { ...review, values }))
             : []),
+        ...extensionLines(seen.extensions, {
+            own: new Set(config.viz.enabled ? ["linkerd-viz"] : []),
+            from: live.linkerdVersion,
+            to: config.linkerdVersion.tag,
+        }),
         ...backupLines(config.backup, stack, live.linkerdVersion),
     ]);
     const { ran } = policy;
@@ -126,7 +133,7 @@ async function observe(
             ? undefined
             : { dataPlane, proxies: meshedProxies(dataPlane.pods, bundles, trustRoots) };
     const version = config.linkerdVersion;
-    const [images, evidence, cli, health, sources, namespaces] = await Promise.all([
+    const [images, evidence, cli, health, extensions, sources, namespaces] = await Promise.all([
         readRunningVersions(api).catch(reasonOf),
         readEvidence(
             api,
@@ -135,11 +142,12 @@ async function observe(
         ),
         meshCliVersion("linkerd"),
         observeHealth(api, live, questionBefore(config, live, stack)),
+        observeExtensions(api).catch(reasonOf),
         sourcesOf(config, stack, live),
         readProxySettings(connection.core).catch(forbidden("the namespaces")),
     ]);
     return [
-        { live, dataPlane, running, images, evidence, cli, health, namespaces },
+        { live, dataPlane, running, images, evidence, cli, health, extensions, namespaces },
         sources,
     ] as const;
 }

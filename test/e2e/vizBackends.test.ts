@@ -59,6 +59,7 @@ describe("viz with a Prometheus and a Grafana of the user's", () => {
             scrape: await documented(journey, host),
         });
         await playService(journey, prometheus.url);
+        await createExtension(journey);
     });
     afterAll(async () => {
         await prometheus?.stop();
@@ -105,6 +106,8 @@ describe("viz with a Prometheus and a Grafana of the user's", () => {
         const { code, output } = await journey.preview();
         expect(code, output).toBe(0);
         expect(output).toContain(`${LOST} (viz.values.prometheus.enabled is false); docs/viz.md`);
+        expect(output).toContain("extensions outside the stack: 1; they are left as they are");
+        expect(output).toContain(`  jaeger (namespace tracing, ${OLD}): is of ${OLD}`);
         expect(await ownPrometheus()).toBe(1);
 
         await journey.up();
@@ -199,6 +202,29 @@ async function playService({ connection: { core } }: Journey, url: string): Prom
                         ports: [{ name: "web", containerPort: 9090 }],
                     },
                 ],
+            },
+        },
+    });
+}
+
+/** An extension that somebody else installed. */
+async function createExtension({ connection: { core, apps } }: Journey): Promise<void> {
+    const namespace = "tracing";
+    await core.createNamespace({
+        body: { metadata: { name: namespace, labels: { "linkerd.io/extension": "jaeger" } } },
+    });
+    const labels = { component: "jaeger-injector" };
+    await apps.createNamespacedDeployment({
+        namespace,
+        body: {
+            metadata: { name: "jaeger-injector", labels: { "app.kubernetes.io/version": OLD } },
+            spec: {
+                replicas: 0,
+                selector: { matchLabels: labels },
+                template: {
+                    metadata: { labels },
+                    spec: { containers: [{ name: "injector", image: `jaeger-webhook:${OLD}` }] },
+                },
             },
         },
     });

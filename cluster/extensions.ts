@@ -1,0 +1,73 @@
+import type { KubeApi, RawObject } from "./api";
+import { STACK_ANNOTATION } from "./linkerd";
+
+/** Label of a namespace with an extension of Linkerd. */
+export const EXTENSION_LABEL = "linkerd.io/extension";
+
+/** An extension of Linkerd, by the label of its namespace. */
+export interface LiveExtension {
+    readonly namespace: string;
+    /** `jaeger`, `multicluster`, `smi`, `viz`, or somebody's own. */
+    readonly name: string;
+    /** The stack that owns the namespace; undefined: none. */
+    readonly stack: string | undefined;
+    /** What its Deployments say: `edge-24.5.3`, `v0.2.7`. Sorted, each once. */
+    readonly versions: readonly string[];
+    /** Deployments in the namespace. */
+    readonly workloads: number;
+}
+
+interface Labelled {
+    readonly metadata?: {
+        readonly name?: string;
+        readonly labels?: Readonly<Record<string, string>>;
+        readonly annotations?: Readonly<Record<string, string>>;
+    };
+}
+
+interface Deployment extends Labelled {
+    readonly spec?: {
+        readonly template?: {
+            readonly spec?: {
+                readonly containers?: readonly {
+                    readonly name?: string;
+                    readonly image?: string;
+                }[];
+            };
+        };
+    };
+}
+
+/** Every extension there is; read-only. @throws what the API server says. */
+export async function observeExtensions(api: KubeApi): Promise<readonly LiveExtension[]> {
+    const { items: namespaces } = await api.list(
+        "/api/v1/namespaces",
+        (item: RawObject) => (item as Labelled).metadata,
+        { labelSelector: EXTENSION_LABEL },
+    );
+    return Promise.all(
+        namespaces.map(async ({ name: namespace = "", labels, annotations }) => {
+            const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+            const { items } = await api.list(path, (item: RawObject) => versionOf(item));
+            const versions = items.flatMap(({ version }) => (version ? [version] : []));
+            return {
+                namespace,
+                name: labels?.[EXTENSION_LABEL] ?? "",
+                stack: annotations?.[STACK_ANNOTATION],
+                versions: [...new Set(versions)].sort(),
+                workloads: items.length,
+            };
+        }),
+    );
+}
+
+/** Linkerd's own extensions carry their release in an annotation or a label; others have only the tag of an image. */
+function versionOf(item: RawObject): { readonly version: string | undefined } {
+    const { metadata, spec } = item as Deployment;
+    const { labels = {}, annotations = {} } = metadata ?? {};
+    const maker = /^linkerd\/\w+ (\S+)$/.exec(annotations["linkerd.io/created-by"] ?? "")?.[1];
+    const label = labels["app.kubernetes.io/version"];
+    const own = spec?.template?.spec?.containers?.find((one) => one.name !== "linkerd-proxy");
+    const tag = /:([^:/@]+)(?:@.*)?$/.exec(own?.image ?? "")?.[1];
+    return { version: maker ?? label ?? tag };
+}
