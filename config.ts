@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Verification } from "./charts/verify";
 import { fatalIds, ISTIO_CHECKS, LINKERD_CHECKS } from "./plan/checks/table";
 import { isSpan, spanMilliseconds, type Span } from "./plan/durations";
+import { extensionsSection, type ExtensionsConfig } from "./plan/extensionsConfig";
 import { RefusedError, type Fault } from "./plan/faults";
 import { resolveIstio, type IstioConfig } from "./plan/istio/config";
 import { istioSection } from "./plan/istio/section";
@@ -107,6 +108,8 @@ export interface LinkerdStackConfig extends Config {
     readonly proxy: ProxyConfig;
     /** The CNI plugin, which takes the place of linkerd-init. Defaults to not enabled. */
     readonly cni: ChartSection & { readonly enabled: boolean };
+    /** Extensions that go with the mesh. Defaults to none. */
+    readonly extensions: ExtensionsConfig;
 }
 
 /** What may come from rendered YAML instead of its chart. */
@@ -285,6 +288,7 @@ const schema = z.strictObject({
     cni: z
         .strictObject({ enabled: z.boolean().default(false), values, charts: ownCharts })
         .default({ enabled: false, values: {} }),
+    extensions: extensionsSection.prefault({}),
     rollout: rollout.prefault({}),
     policy: policySection.prefault({}),
     checks: z
@@ -308,6 +312,7 @@ const NEXT: Readonly<Record<string, string>> = {
     "istio.override":
         "move its ids to policy.override, and take istio.override out: pulumi config rm --path istio.override",
     report: "set report.html and report.json to files of the project, report.workloads to short or all, report.permissions to refuse or tell (docs/review.md)",
+    extensions: "set extensions.smi to { version, charts, values } (docs/extensions.md)",
     identity:
         "set identity.source to generated, adopted or cert-manager, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
 };
@@ -363,6 +368,7 @@ export function parseConfig(
         viz,
         cni,
         proxy,
+        extensions,
     } = result.data;
     const common = {
         context,
@@ -387,18 +393,8 @@ export function parseConfig(
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
         charts: charts || EDGE_REPOSITORY,
-        ...{
-            adopt,
-            prune,
-            highAvailability,
-            identity,
-            backup,
-            crds,
-            controlPlane,
-            viz,
-            cni,
-            proxy,
-        },
+        ...{ adopt, prune, highAvailability, identity, backup, crds, controlPlane, viz },
+        ...{ cni, proxy, extensions },
         certificates: {
             ...certificates,
             // What is taken over works; its certificates move only when the stack file says so.
@@ -443,6 +439,7 @@ const LINKERD_ONLY: Readonly<Record<string, string>> = {
     viz: "it is an extension of Linkerd",
     proxy: "Istio's proxies are configured by meshConfig in istio.revisions[].values",
     cni: "Istio's CNI plugin is not upgraded by this program",
+    extensions: "they are extensions of Linkerd",
 };
 
 function linkerdOnlyFaults(raw: Readonly<Record<string, unknown>>): Fault[] {
@@ -498,6 +495,7 @@ export async function readConfig(): Promise<StackConfig> {
         "viz",
         "cni",
         "proxy",
+        "extensions",
         "rollout",
         "checks",
         "report",

@@ -55,7 +55,9 @@ export async function fetchChart(
             {
                 subject: `chart ${request.name} ${request.version}`,
                 rule: `is not in ${repository}; the first it lists: ${newest.join(", ") || "no version of this chart"}`,
-                next: "set linkerdVersion to a release that exists, or charts to a repository or directory that has it",
+                next:
+                    request.next ??
+                    "set linkerdVersion to a release that exists, or charts to a repository or directory that has it",
             },
         ]);
     }

@@ -18,6 +18,8 @@ export interface ChartRequest {
     readonly version: string;
     /** Where this chart comes from instead of where all do. */
     readonly source?: string | undefined;
+    /** What to do where it is not to be had. Defaults to what holds for charts of linkerdVersion. */
+    readonly next?: string | undefined;
 }
 
 /** A chart on disk, checked to be the one that was asked for. */
@@ -154,9 +156,10 @@ function fault(request: ChartRequest, rule: string): Fault {
         subject: `chart ${request.name} ${request.version}`,
         rule,
         next:
-            request.name === "linkerd-crds"
+            request.next ??
+            (request.name === "linkerd-crds"
                 ? "add it to charts: the CRDs in the cluster are of this version, or linkerdVersion asks for it"
-                : "set linkerdVersion to a release that exists, or charts to a repository or directory that has it",
+                : "set linkerdVersion to a release that exists, or charts to a repository or directory that has it"),
     };
 }
 

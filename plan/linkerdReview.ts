@@ -5,6 +5,7 @@ import { blastRadius } from "./blastRadius";
 import { reviewedChecks, type Verdict } from "./checks/verdict";
 import { linkerdControlPlane } from "./controlPlaneRadius";
 import { isAlive, proxyTarget } from "./dataPlane";
+import { plannedExtensions } from "./extensions";
 import type { Fault } from "./faults";
 import { proxyTagOf } from "./given";
 import { changeOf, crdVersion, targetOf, type LinkerdPlan } from "./linkerd";
@@ -53,6 +54,7 @@ export function linkerdReview(found: Found): Draft {
         planned.identity.lines.length === 0 &&
         planned.proxySettings.lines.length === 0;
     const viz = config.viz.enabled;
+    const extensions = plannedExtensions(config);
     const radius = blastRadius({
         dataPlane,
         waves: config.rollout.waves,
@@ -94,6 +96,9 @@ export function linkerdReview(found: Found): Draft {
                     target: `${live.linkerdVersion ?? "not installed"} -> ${version.tag}`,
                     cni: config.cni.enabled,
                     viz,
+                    extensions: extensions.map(
+                        ({ name, chart }) => [name, `${chart.name} ${chart.version}`] as const,
+                    ),
                 },
                 radius,
             ),
@@ -104,6 +109,7 @@ export function linkerdReview(found: Found): Draft {
                 certManager: config.identity.source === "cert-manager",
                 highAvailability: config.highAvailability,
                 cni: config.cni.enabled,
+                extensions: extensions.map(({ namespace }) => namespace),
             },
             radius,
         ),

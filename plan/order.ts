@@ -15,6 +15,8 @@ export function linkerdOrder(
         readonly target: string;
         readonly cni: boolean;
         readonly viz: boolean;
+        /** Others, each with its chart. Defaults to none. */
+        readonly extensions?: readonly (readonly [name: string, chart: string])[];
     },
     radius: BlastRadius,
 ): Stage[] {
@@ -31,6 +33,7 @@ export function linkerdOrder(
             : []),
         stage("controlPlane", "Control plane", how.target, of("linkerd")),
         ...(how.viz ? [stage("extension", "viz", how.target, of("linkerd-viz"))] : []),
+        ...(how.extensions ?? []).map(([name, chart]) => stage("extension", name, chart)),
         ...radius.waves.map(waveStage),
         stage("check", "Check", "every declared object is there, as declared"),
     ];

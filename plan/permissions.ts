@@ -32,6 +32,8 @@ const VIZ = [
     ),
 ];
 const CNI = ["configmaps", "serviceaccounts", "daemonsets.apps"];
+/** Of the chart linkerd-smi; what it has for the whole cluster is asked for anyway. */
+const EXTENSION = ["serviceaccounts", "deployments.apps"];
 const CERT_MANAGER = ["issuers.cert-manager.io", "certificates.cert-manager.io"];
 const ISTIOD = [...EVERYWHERE, ...ROLES];
 const SCALED = ["horizontalpodautoscalers.autoscaling"];
@@ -99,10 +101,12 @@ export function linkerdPermissions(
         readonly highAvailability: boolean;
         readonly cni: boolean;
         readonly present: PresentLinkerd;
+        /** Namespaces of extensions beside viz. Defaults to none. */
+        readonly extensions?: readonly string[];
     },
     radius: BlastRadius,
 ): Asked[] {
-    const { viz, present } = how;
+    const { viz, present, extensions = [] } = how;
     const needed = how.change ? "always" : "maybe";
     const issued = how.certManager ? CERT_MANAGER : [];
     const namespaces = ["linkerd", ...(viz ? ["linkerd-viz"] : [])];
@@ -128,6 +132,7 @@ export function linkerdPermissions(
               )
             : []),
         ...(how.cni ? declares(CNI, "linkerd-cni", needed) : []),
+        ...extensions.flatMap((one) => declares(EXTENSION, one, needed)),
         ...restarts(radius, "linkerd"),
     ]);
 }

@@ -1,6 +1,4 @@
 import * as pulumi from "@pulumi/pulumi";
-import { readRendered, wrapManifests } from "../charts/rendered";
-import { locateCharts, readDefaults, type ChartRequest, type LocatedChart } from "../charts/source";
 import { KubeApi } from "../cluster/api";
 import { reasonOf, type Connection } from "../cluster/connection";
 import { linkerdPodsWithAnchors, meshedProxies, observeDataPlane } from "../cluster/dataPlane";
@@ -12,30 +10,35 @@ import { meshCliVersion } from "../cluster/meshCli";
 import { readEvidence } from "../cluster/notices";
 import { readProxySettings } from "../cluster/proxySettings";
 import { readRunningVersions } from "../cluster/runningVersions";
+import { observeTrafficSplits } from "../cluster/trafficSplits";
 import { declareLinkerd } from "../components/linkerd/linkerd";
 import type { LinkerdStackConfig } from "../config";
-import { runningCharts } from "../plan/adoption";
 import { questionBefore, updateOf } from "../plan/checks/before";
 import { gatewayApiOf } from "../plan/checks/gatewayApi";
 import { checkLinkerd } from "../plan/checks/linkerd";
 import { LINKERD_CHECKS } from "../plan/checks/table";
 import { checkFaults, judgeBefore, repairWith } from "../plan/checks/verdict";
-import { CNI_CHART, cniFaults, usesCni } from "../plan/cni";
+import { cniFaults, usesCni } from "../plan/cni";
 import { meshedLabels, selectables } from "../plan/dataPlane";
-import { extensionLines } from "../plan/extensions";
+import {
+    extensionFaults,
+    extensionLines,
+    ownExtensionLines,
+    plannedExtensions,
+    type SeenExtensions,
+} from "../plan/extensions";
 import { RefusedError } from "../plan/faults";
 import { highAvailabilityFaults } from "../plan/highAvailability";
-import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../plan/linkerd";
+import { chartFaults, planLinkerd } from "../plan/linkerd";
 import { linkerdReview } from "../plan/linkerdReview";
 import { linkerdNotices, linkerdPolicy } from "../plan/policy/linkerd";
-import { renderedLines, withRendered, withStacksOwn, write, type Rendered } from "../plan/rendered";
-import type { LinkerdVersion } from "../plan/versions";
+import { renderedLines, withRendered } from "../plan/rendered";
 import { lossLines, metricsLoss } from "../plan/vizBackends";
 import { overlapFaults } from "../plan/waves";
 import { backupLines } from "../report/backup";
 import { cliLines } from "../report/policy";
 import { previewLines } from "../report/preview";
-import { backupFaults } from "../rollout/backup/faults";
+import { sourcesOf, wrapRendered } from "./linkerdSources";
 import { forbidden, outputOf, reviewed, tell, unknownInPreview } from "./review";
 
 /** A stack of Linkerd: observes, plans, shows, declares; its outputs. */
@@ -45,6 +48,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
     const config = withRendered(file, sources.rendered);
     const { live, dataPlane, running } = seen;
     const { charts } = sources;
+    const extensions = plannedExtensions(config);
     const preview = pulumi.runtime.isDryRun();
     const { defaults } = sources;
     const planned = await planLinkerd(config, live, {
@@ -74,7 +78,12 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...policy.faults,
         ...sources.faults,
         ...charts.faults,
-        ...chartFaults(charts.located, live.serverVersion),
+        ...sources.extensions.faults,
+        ...extensionFaults(extensions, seen.extensions, { stack, acting: !preview }),
+        ...chartFaults(
+            [...charts.located, ...sources.extensions.located.map((one) => one.located)],
+            live.serverVersion,
+        ),
         ...(plan && cni && !(preview && "unknown" in cni)
             ? cniFaults(config, live, stack, cni)
             : []),
@@ -101,8 +110,12 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...(config.viz.enabled || ours
             ? lossLines(metricsLoss(live.installation, { ...review, values }))
             : []),
-        ...extensionLines(seen.extensions, {
-            own: new Set(config.viz.enabled ? ["linkerd-viz"] : []),
+        ...ownExtensionLines(extensions, seen.extensions),
+        ...extensionLines(seen.extensions.live, {
+            own: new Set([
+                ...(config.viz.enabled ? ["linkerd-viz"] : []),
+                ...extensions.map(({ namespace }) => namespace),
+            ]),
             from: live.linkerdVersion,
             to: config.linkerdVersion.tag,
         }),
@@ -111,7 +124,10 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
     const { ran } = policy;
     const located = [...charts.located, ...(await wrapRendered(config, sources.rendered, plan))];
     return {
-        ...declareLinkerd({ config, stack, plan, ran, charts: located, connection }),
+        ...declareLinkerd({
+            ...{ config, stack, plan, ran, charts: located, connection },
+            extensions: sources.extensions.located,
+        }),
         ...outputOf(review),
     };
 }
@@ -142,7 +158,7 @@ async function observe(
         ),
         meshCliVersion("linkerd"),
         observeHealth(api, live, questionBefore(config, live, stack)),
-        observeExtensions(api).catch(reasonOf),
+        seeExtensions(api, config),
         sourcesOf(config, stack, live),
         readProxySettings(connection.core).catch(forbidden("the namespaces")),
     ]);
@@ -152,62 +168,10 @@ async function observe(
     ] as const;
 }
 
-/** The charts of target and live version, and whether the backup has a place. */
-async function sourcesOf(
-    config: LinkerdStackConfig,
-    stack: string,
-    live: Awaited<ReturnType<typeof observeLinkerd>>,
-) {
-    const crds = crdVersion(config.linkerdVersion, live);
-    const [faults, { rendered, faults: unrendered }, charts, before] = await Promise.all([
-        backupFaults(config.backup, stack),
-        readRendered(config, crds),
-        locateCharts(config.charts, chartsOf(config, crds), process.cwd(), config.verify),
-        // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
-        locateCharts(config.charts, runningCharts(config, live)),
+async function seeExtensions(api: KubeApi, config: LinkerdStackConfig): Promise<SeenExtensions> {
+    const [live, trafficSplits] = await Promise.all([
+        observeExtensions(api).catch(reasonOf),
+        config.extensions.smi && observeTrafficSplits(api).catch(reasonOf),
     ]);
-    const defaults = await readDefaults([...charts.located, ...before.located]);
-    return { faults: [...faults, ...unrendered], charts, defaults, rendered };
-}
-
-/** The charts that the stack's parts come from; those of rendered YAML left out. */
-function chartsOf(
-    { linkerdVersion, crds, controlPlane, cni, viz }: LinkerdStackConfig,
-    crdsAt: LinkerdVersion,
-): readonly ChartRequest[] {
-    const version = linkerdVersion.chartVersion;
-    const ofCrds = { name: "linkerd-crds", version: crdsAt.chartVersion, source: crds.charts };
-    const ofControlPlane = { name: "linkerd-control-plane", version, source: controlPlane.charts };
-    return [
-        ...(crds.manifests === undefined ? [ofCrds] : []),
-        ...(controlPlane.manifests === undefined ? [ofControlPlane] : []),
-        { name: "linkerd-viz", version, source: viz.charts },
-        ...(cni.enabled ? [{ name: CNI_CHART, version, source: cni.charts }] : []),
-    ];
-}
-
-/** Rendered YAML as charts, with what the stack makes itself in it. */
-function wrapRendered(
-    { clusterUid }: LinkerdStackConfig,
-    { crds, controlPlane }: Rendered,
-    plan: LinkerdPlan,
-): Promise<LocatedChart[]> {
-    return Promise.all([
-        ...(crds
-            ? [
-                  wrapManifests(
-                      { name: "linkerd-crds", version: plan.crds.chartVersion },
-                      write(crds.documents),
-                  ),
-              ]
-            : []),
-        ...(controlPlane
-            ? [
-                  wrapManifests(
-                      { name: "linkerd-control-plane", version: plan.version.chartVersion },
-                      withStacksOwn(controlPlane.documents, plan, clusterUid),
-                  ),
-              ]
-            : []),
-    ]);
+    return { live, trafficSplits };
 }

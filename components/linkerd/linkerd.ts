@@ -4,6 +4,7 @@ import { checkChangedLinkerd } from "../../cluster/health/check";
 import type { Connection } from "../../cluster/connection";
 import type { LinkerdStackConfig } from "../../config";
 import { CNI_CHART, CNI_NAMESPACE } from "../../plan/cni";
+import type { LocatedExtension } from "../../plan/extensions";
 import type { LinkerdPlan } from "../../plan/linkerd";
 import { settingsDigest } from "../../plan/proxySettings";
 import { controlPlaneValues, crdValues, vizValues } from "../../plan/values";
@@ -20,6 +21,7 @@ import { reportsOf } from "../reports";
 import { LinkerdCni } from "./cni";
 import { LinkerdControlPlane } from "./controlPlane";
 import { LinkerdCrds } from "./crds";
+import { declareExtensions } from "./extensions";
 import { declareGuard } from "./guard";
 import { exemptKubeSystem } from "./highAvailability";
 import { declareProxySettings } from "./proxySettings";
@@ -34,16 +36,19 @@ export interface LinkerdDeclaration {
     /** Versions that ran here, for the record. */
     readonly ran: string;
     readonly charts: readonly LocatedChart[];
+    /** Beside viz. */
+    readonly extensions: readonly LocatedExtension[];
     readonly connection: Connection;
 }
 
-/** Declares the whole of Linkerd in its order: CRDs, control plane, viz, data plane, check. */
+/** Declares the whole of Linkerd in its order: CRDs, control plane, viz and other extensions, data plane, check. */
 export function declareLinkerd({
     config,
     stack,
     plan,
     ran,
     charts,
+    extensions,
     connection,
 }: LinkerdDeclaration) {
     const declared = collectDeclared();
@@ -154,6 +159,11 @@ export function declareLinkerd({
               { provider, dependsOn: controlPlane },
           )
         : undefined;
+    const others = declareExtensions(
+        extensions,
+        { cluster: address, stack, podSecurity: plan.podSecurity["linkerd-viz"] },
+        { provider, begun, controlPlane },
+    );
     const rendered = { declared, by: [crds.chart, controlPlane.chart] };
     tellTakenOver(connection, rendered, {
         adopt: config.adopt,
@@ -161,11 +171,12 @@ export function declareLinkerd({
         markViz: plan.adoption.markViz,
         ...(plan.adoption.compareViz ? { viz: () => renderViz(vizChart, provider) } : {}),
     });
-    const installed = [crds, ...cni, controlPlane, ...(viz ? [viz] : [])];
+    const installed = [crds, ...cni, controlPlane, ...(viz ? [viz] : []), ...others];
     const own = [
         "linkerd",
         ...(viz ? ["linkerd-viz"] : []),
         ...(config.cni.enabled ? [CNI_NAMESPACE] : []),
+        ...extensions.map(({ namespace }) => namespace),
     ];
     const pruned = config.prune
         ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]

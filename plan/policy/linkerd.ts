@@ -26,7 +26,7 @@ export interface Policy {
 
 type Config = Pick<
     LinkerdStackConfig,
-    "linkerdVersion" | "policy" | "crds" | "controlPlane" | "viz"
+    "linkerdVersion" | "policy" | "crds" | "controlPlane" | "viz" | "extensions"
 >;
 
 /** What decides beside the stack file and what is installed. */
@@ -79,7 +79,10 @@ export function linkerdPolicy(
     });
     const notices = noticeResults(linkerdNotices(live, to), {
         evidence,
-        values: { ...(values ?? valuesInUse(config, live)) },
+        values: {
+            ...(values ?? valuesInUse(config, live)),
+            extensions: { smi: config.extensions.smi !== undefined },
+        },
         acknowledge: config.policy.acknowledge,
         acting,
     });

@@ -38,10 +38,11 @@ export const LINKERD_NOTICES: readonly Notice[] = [
         id: "traffic-split",
         since: "stable-2.12.0",
         title: "TrafficSplits are served by the extension linkerd-smi only: without it all traffic goes to the apex Service",
-        action: "install linkerd-smi and let it own the CRD trafficsplits.split.smi-spec.io, or move to HTTPRoutes",
+        action: "set extensions.smi (docs/extensions.md), or install linkerd-smi and let it own the CRD trafficsplits.split.smi-spec.io, or move to HTTPRoutes",
         source: NOTES_212,
         check: { of: "trafficSplits" },
         decision: true,
+        unless: "extensions.smi",
     },
     {
         id: "grafana-unbundled",

@@ -44,6 +44,7 @@ describe("a stack file with three lines is enough", () => {
         crds: { values: {} },
         controlPlane: { values: {} },
         viz: { enabled: true, values: {} },
+        extensions: {},
         policy: { override: new Set(), acknowledge: new Set() },
         checks: { ignore: [] },
         report: { workloads: "short", permissions: "refuse" },

@@ -1,7 +1,17 @@
+import { locateCharts } from "../../charts/source";
 import { describe, expect, it } from "vitest";
 import { ApiError, type KubeApi, type RawObject } from "../../cluster/api";
 import { observeExtensions, type LiveExtension } from "../../cluster/extensions";
-import { extensionLines } from "../../plan/extensions";
+import { observeTrafficSplits, ownTrafficSplits } from "../../cluster/trafficSplits";
+import { parseConfig, type LinkerdStackConfig } from "../../config";
+import {
+    extensionFaults,
+    extensionLines,
+    ownExtensionLines,
+    plannedExtensions,
+    type SeenExtensions,
+} from "../../plan/extensions";
+import { RefusedError } from "../../plan/faults";
 
 const STACK = "acme/mesh/prod";
 const one = (name: string, fields: Partial<LiveExtension> = {}): LiveExtension => ({
@@ -169,5 +179,185 @@ describe("extensions are found by the label of their namespace", () => {
 
     it("a list that is forbidden is no empty one", async () => {
         await expect(observeExtensions(apiOf({}))).rejects.toThrow("HTTP 403");
+    });
+});
+
+describe("an extension of the stack file", () => {
+    const required = { context: "kind", clusterUid: "0a1b", linkerdVersion: "edge-24.7.5" };
+    const configOf = (extensions?: object) =>
+        parseConfig({ ...required, extensions }) as LinkerdStackConfig;
+    const smi = plannedExtensions(configOf({ smi: { version: "1.0.4" } }));
+    const nothing: SeenExtensions = { live: [], trafficSplits: undefined };
+    const told = (seen: Partial<SeenExtensions>, acting = true, planned = smi) =>
+        extensionFaults(planned, { ...nothing, ...seen }, { stack: STACK, acting }).map(
+            ({ subject, value, rule }) => `${subject} = ${value}: ${rule}`,
+        );
+    const splits = { stack: undefined, marks: [], stored: ["v1alpha1"] };
+
+    it("has a chart of its own version, from its own repository unless the file says another", () => {
+        expect(plannedExtensions(configOf())).toEqual([]);
+        expect(smi).toEqual([
+            {
+                name: "smi",
+                namespace: "linkerd-smi",
+                chart: { name: "linkerd-smi", version: "1.0.4" },
+                source: "https://linkerd.github.io/linkerd-smi",
+                values: {},
+            },
+        ]);
+    });
+
+    it.each([
+        [{ smi: {} }, "extensions.smi.version"],
+        [{ smi: { version: "edge-24.7.5" } }, "extensions.smi.version"],
+        [{ smi: { version: "1.0" } }, "extensions.smi.version"],
+        [{ smi: { version: "1.0.4", value: {} } }, "extensions.smi"],
+        [{ jaeger: {} }, "extensions"],
+    ])("%j is refused, with the key", (extensions, subject) => {
+        try {
+            configOf(extensions);
+            expect.unreachable();
+        } catch (error) {
+            const { faults } = error as RefusedError;
+            expect(faults).toHaveLength(1);
+            expect(faults[0]?.subject).toBe(subject);
+            expect(faults[0]?.next).toContain("docs/extensions.md");
+        }
+    });
+
+    it.each([
+        ["nothing is there", {}, []],
+        ["its namespace is there, empty", { live: [one("smi", { workloads: 0 })] }, []],
+        ["the stack's own", { live: [one("smi", { stack: STACK })] }, []],
+        ["others", { live: [one("jaeger"), one("viz")] }, []],
+        ["the CRD of Linkerd's of before", { trafficSplits: splits }, []],
+        ["the stack's CRD", { trafficSplits: { ...splits, stack: STACK } }, []],
+        [
+            "somebody's",
+            { live: [one("smi")] },
+            [
+                "extensions.smi = Namespace linkerd-smi: holds this extension already, and this stack did not make it",
+            ],
+        ],
+        [
+            "somebody's in another namespace",
+            { live: [one("smi", { namespace: "splits" })] },
+            [
+                "extensions.smi = Namespace splits: holds this extension already, and this stack did not make it",
+            ],
+        ],
+        [
+            "another stack's, empty or not",
+            { live: [one("smi", { stack: "acme/mesh/dev", workloads: 0 })] },
+            ["extensions.smi = Namespace linkerd-smi: is owned by another stack, acme/mesh/dev"],
+        ],
+        [
+            "another stack's CRD",
+            { trafficSplits: { ...splits, stack: "acme/mesh/dev" } },
+            [
+                "CustomResourceDefinition trafficsplits.split.smi-spec.io = acme/mesh/dev: is owned by another stack, not by acme/mesh/prod",
+            ],
+        ],
+        [
+            "objects in a version that the chart lacks",
+            { trafficSplits: { ...splits, stored: ["v1alpha1", "v1alpha4"] } },
+            [
+                "CustomResourceDefinition trafficsplits.split.smi-spec.io = v1alpha4: has TrafficSplits stored in a version that the chart linkerd-smi does not have, so that the API server would refuse its CRD",
+            ],
+        ],
+        [
+            "what cannot be read",
+            { live: "HTTP 403", trafficSplits: "HTTP 403" },
+            [
+                "extensions = undefined: what there is of them could not be read: HTTP 403",
+                "extensions = undefined: what there is of them could not be read: HTTP 403",
+            ],
+        ],
+    ] as [string, Partial<SeenExtensions>, string[]][])("%s", (_name, seen, expected) => {
+        expect(told(seen)).toEqual(expected);
+    });
+
+    it("a preview goes on with what cannot be read, and so does a stack without extensions", () => {
+        expect(told({ live: "HTTP 403" }, false)).toEqual([]);
+        expect(told({ live: "HTTP 403" }, true, [])).toEqual([]);
+    });
+
+    it("a chart that is missing names the keys of the extension, not the version line", async () => {
+        const { faults } = await locateCharts(
+            "test/fixtures/charts",
+            smi.map(({ chart }) => ({ ...chart, version: "9.9.9" })),
+        );
+        expect(faults[0]?.next).toBe(
+            "set extensions.smi.version to one that exists, or extensions.smi.charts to a repository or directory that has it",
+        );
+    });
+
+    it("is told with its chart, and whose marks go from the CRD of TrafficSplits", () => {
+        expect(ownExtensionLines(smi, { trafficSplits: splits })).toEqual([
+            "extension smi: chart linkerd-smi 1.0.4, namespace linkerd-smi",
+        ]);
+        expect(ownExtensionLines(smi, { trafficSplits: { ...splits, marks: ["a: b"] } })[1]).toBe(
+            "TrafficSplits: their CRD becomes the stack's first and stays for good; marks of its owner go: a: b",
+        );
+    });
+});
+
+describe("the CRD of TrafficSplits", () => {
+    const path =
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trafficsplits.split.smi-spec.io";
+    const failing = (status: number) => () =>
+        Promise.reject(new ApiError(status, `HTTP ${status}`));
+    const apiOf = (fields: object) => fields as unknown as KubeApi;
+
+    it("shows its owner", async () => {
+        const crd = {
+            metadata: {
+                labels: { "linkerd.io/control-plane-ns": "linkerd", other: "x" },
+                annotations: {
+                    "meta.helm.sh/release-name": "linkerd2",
+                    "mesh-upgrade/stack": STACK,
+                    "kubectl.kubernetes.io/last-applied-configuration": "{...}",
+                },
+            },
+            status: { storedVersions: ["v1alpha1"] },
+        };
+        expect(await observeTrafficSplits(apiOf({ send: () => Promise.resolve(crd) }))).toEqual({
+            stack: STACK,
+            marks: ["linkerd.io/control-plane-ns: linkerd", "meta.helm.sh/release-name: linkerd2"],
+            stored: ["v1alpha1"],
+        });
+        expect(await observeTrafficSplits(apiOf({ send: failing(404) }))).toBeUndefined();
+        await expect(observeTrafficSplits(apiOf({ send: failing(403) }))).rejects.toThrow(
+            "HTTP 403",
+        );
+    });
+
+    it("loses every mark by which somebody would delete it, and Helm is told to keep it", async () => {
+        const patches: unknown[] = [];
+        const mergePatch = (...patch: unknown[]) => Promise.resolve(patches.push(patch));
+        expect(await ownTrafficSplits(apiOf({ mergePatch }))).toBe(true);
+        expect(patches).toEqual([
+            [
+                path,
+                {
+                    metadata: {
+                        labels: {
+                            "linkerd.io/control-plane-ns": null,
+                            "app.kubernetes.io/managed-by": null,
+                            "helm.sh/chart": null,
+                        },
+                        annotations: {
+                            "meta.helm.sh/release-name": null,
+                            "meta.helm.sh/release-namespace": null,
+                            "linkerd.io/created-by": null,
+                            "kubectl.kubernetes.io/last-applied-configuration": null,
+                            "helm.sh/resource-policy": "keep",
+                        },
+                    },
+                },
+            ],
+        ]);
+        expect(await ownTrafficSplits(apiOf({ mergePatch: failing(404) }))).toBe(false);
+        await expect(ownTrafficSplits(apiOf({ mergePatch: failing(403) }))).rejects.toThrow("403");
     });
 });

@@ -1,0 +1,87 @@
+import { readRendered, wrapManifests } from "../charts/rendered";
+import { locateCharts, readDefaults, type ChartRequest, type LocatedChart } from "../charts/source";
+import type { Verification } from "../charts/verify";
+import type { LiveLinkerd } from "../cluster/linkerd";
+import type { LinkerdStackConfig } from "../config";
+import { runningCharts } from "../plan/adoption";
+import { CNI_CHART } from "../plan/cni";
+import { plannedExtensions, type PlannedExtension } from "../plan/extensions";
+import { crdVersion, type LinkerdPlan } from "../plan/linkerd";
+import { withStacksOwn, write, type Rendered } from "../plan/rendered";
+import type { LinkerdVersion } from "../plan/versions";
+import { backupFaults } from "../rollout/backup/faults";
+
+/** Where the manifests of target and live version come from, and whether the backup has a place. */
+export async function sourcesOf(config: LinkerdStackConfig, stack: string, live: LiveLinkerd) {
+    const crds = crdVersion(config.linkerdVersion, live);
+    const [faults, { rendered, faults: unrendered }, charts, extensions, before] =
+        await Promise.all([
+            backupFaults(config.backup, stack),
+            readRendered(config, crds),
+            locateCharts(config.charts, chartsOf(config, crds), process.cwd(), config.verify),
+            locateExtensions(plannedExtensions(config), config.verify),
+            // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
+            locateCharts(config.charts, runningCharts(config, live)),
+        ]);
+    const defaults = await readDefaults([...charts.located, ...before.located]);
+    return { faults: [...faults, ...unrendered], charts, extensions, defaults, rendered };
+}
+
+/** The charts that the stack's parts come from; those of rendered YAML left out. */
+function chartsOf(
+    { linkerdVersion, crds, controlPlane, cni, viz }: LinkerdStackConfig,
+    crdsAt: LinkerdVersion,
+): readonly ChartRequest[] {
+    const version = linkerdVersion.chartVersion;
+    const ofCrds = { name: "linkerd-crds", version: crdsAt.chartVersion, source: crds.charts };
+    const ofControlPlane = { name: "linkerd-control-plane", version, source: controlPlane.charts };
+    return [
+        ...(crds.manifests === undefined ? [ofCrds] : []),
+        ...(controlPlane.manifests === undefined ? [ofControlPlane] : []),
+        { name: "linkerd-viz", version, source: viz.charts },
+        ...(cni.enabled ? [{ name: CNI_CHART, version, source: cni.charts }] : []),
+    ];
+}
+
+/** Rendered YAML as charts, with what the stack makes itself in it. */
+export function wrapRendered(
+    { clusterUid }: LinkerdStackConfig,
+    { crds, controlPlane }: Rendered,
+    plan: LinkerdPlan,
+): Promise<LocatedChart[]> {
+    return Promise.all([
+        ...(crds
+            ? [
+                  wrapManifests(
+                      { name: "linkerd-crds", version: plan.crds.chartVersion },
+                      write(crds.documents),
+                  ),
+              ]
+            : []),
+        ...(controlPlane
+            ? [
+                  wrapManifests(
+                      { name: "linkerd-control-plane", version: plan.version.chartVersion },
+                      withStacksOwn(controlPlane.documents, plan, clusterUid),
+                  ),
+              ]
+            : []),
+    ]);
+}
+
+/** The charts of the extensions, each with what it is of. */
+async function locateExtensions(planned: readonly PlannedExtension[], verify: Verification) {
+    const all = await Promise.all(
+        planned.map(async (one) => {
+            const found = await locateCharts(one.source, [one.chart], process.cwd(), verify);
+            return {
+                ...found,
+                located: found.located.map((chart) => ({ ...one, located: chart })),
+            };
+        }),
+    );
+    return {
+        located: all.flatMap(({ located }) => located),
+        faults: all.flatMap(({ faults }) => faults),
+    };
+}
