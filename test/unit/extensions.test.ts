@@ -196,7 +196,7 @@ describe("an extension of the stack file", () => {
 
     it("has a chart of its own version, from its own repository unless the file says another", () => {
         expect(plannedExtensions(configOf())).toEqual([]);
-        expect(smi).toEqual([
+        expect(smi).toMatchObject([
             {
                 name: "smi",
                 namespace: "linkerd-smi",
