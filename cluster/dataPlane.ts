@@ -31,7 +31,7 @@ export interface MeshedPod extends PodRecord {
     readonly currentRevision: boolean;
     /** Whether that template differs from the pod's in more than restartedAt. */
     readonly templateChanged: boolean;
-    /** `config.linkerd.io/proxy-version` of pod or namespace. */
+    /** `config.linkerd.io/proxy-version` that a new pod in its place would have: of workload (else the pod) or namespace. */
     readonly pin: string | undefined;
     readonly namespaceLabels: Readonly<Record<string, string>>;
 }
@@ -279,7 +279,8 @@ export class DataPlaneIndex {
         return {
             ...pod,
             owner,
-            pin: pod.pin ?? namespace?.pin,
+            // The injector copies the namespace's onto the pod, where it outlives it: a workload's own stands in its template.
+            pin: (record ?? pod).pin ?? namespace?.pin,
             namespaceLabels: namespace?.labels ?? {},
             currentRevision: record === undefined || isCurrent(record, pod, own, current),
             templateChanged:

@@ -2,6 +2,7 @@ import type * as k8s from "@kubernetes/client-node";
 import { createHash } from "node:crypto";
 import { managerOf } from "./managers";
 import {
+    PIN,
     controllerOf,
     ISTIO_PROXY_CONTAINER,
     PROXY_CONTAINER,
@@ -37,6 +38,8 @@ export interface WorkloadRecord {
     readonly paused: boolean;
     /** The proxy stands in the template itself (`linkerd inject`): a restart does not change it. */
     readonly manuallyInjected: boolean;
+    /** `config.linkerd.io/proxy-version` of its template. */
+    readonly pin: string | undefined;
     /** `kubectl.kubernetes.io/restartedAt` of its template; of a Rollout spec.restartAt. */
     readonly restartedAt: string | undefined;
     /** Of a Deployment the number of its revision, of a StatefulSet the name of its update revision. */
@@ -182,6 +185,7 @@ function common(
         partition: 0,
         paused: false,
         manuallyInjected: containers.some(isProxy),
+        pin: template?.metadata?.annotations?.[PIN],
         restartedAt: template?.metadata?.annotations?.[RESTARTED_AT],
         revision: undefined,
         manager: managerOf(metadata),

@@ -291,9 +291,10 @@ describe("whether a pod is of the template that its workload has now", () => {
 describe("the data plane as a whole", () => {
     const collections = collectionsOf({
         pods: byKey(
-            pod({ pin: "own" }),
-            pod({ name: "web-7d9f-fghij" }),
+            pod({ pin: "of the namespace before" }),
+            pod({ name: "ledger-0", controller: { kind: "StatefulSet", name: "ledger" } }),
             pod({ name: "debug", controller: undefined, labels: { app: "debug" } }),
+            pod({ name: "probe", controller: undefined, labels: { app: "probe" }, pin: "own" }),
             pod({ name: "pay-1", namespace: "pay", controller: undefined }),
         ),
         namespaces: byKey(
@@ -306,15 +307,19 @@ describe("the data plane as a whole", () => {
             workload({ name: "unmeshed" }),
             workload({ namespace: "pay" }),
         ),
+        statefulSets: byKey(
+            workload({ kind: "StatefulSet", name: "ledger", pin: "of the template" }),
+        ),
     });
     const dataPlane = assemble(collections);
 
-    it("has every pod, with what stands behind it and its pin or that of its namespace", () => {
+    it("has every pod, with what stands behind it and the pin that a new one in its place would have", () => {
         const all = dataPlane.pods.map((one) => [workloadKey(one), one.pin]);
         expect(all).toEqual([
-            ["Deployment/shop/web", "own"],
             ["Deployment/shop/web", "of the namespace"],
+            ["StatefulSet/shop/ledger", "of the template"],
             ["Pod/shop/debug", "of the namespace"],
+            ["Pod/shop/probe", "own"],
             ["Pod/pay/pay-1", undefined],
         ]);
     });
@@ -325,6 +330,7 @@ describe("the data plane as a whole", () => {
                 ...workload(),
                 revisions: [{ restartedAt: FIRST, fingerprint: "a", current: true }],
             },
+            expect.objectContaining({ kind: "StatefulSet", name: "ledger" }),
         ]);
     });
 

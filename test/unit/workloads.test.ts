@@ -146,6 +146,7 @@ describe("what is kept of a workload", () => {
             step: 1,
             paused: true,
             manuallyInjected: false,
+            pin: undefined,
             restartedAt: AT,
             revision: "7",
             manager: undefined,

@@ -53,6 +53,7 @@ export const workloadOf = (fields: Partial<Workload> = {}): Workload => ({
     },
     paused: false,
     manuallyInjected: false,
+    pin: undefined,
     revisions: [],
     ...fields,
 });
