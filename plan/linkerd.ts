@@ -253,7 +253,17 @@ export async function planLinkerd(
         controlPlane: settings("controlPlane"),
         viz: merge(ha.values.viz, base?.viz ?? {}, config.viz.values),
     };
-    const proxySettings = planProxySettings(config.proxy, all.controlPlane, namespaces);
+    const sameVersion = live.linkerdVersion === config.linkerdVersion.tag;
+    const proxySettings = planProxySettings(
+        config.proxy,
+        all.controlPlane,
+        namespaces,
+        config.controlPlane.manifests === undefined
+            ? undefined
+            : sameVersion
+              ? live.installation.values
+              : {},
+    );
     const ownership = ownershipFaults(live, stack, { ...config, crds: { values: all.crds } });
     if (ownership.length > 0) {
         return ownership;

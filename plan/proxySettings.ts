@@ -96,18 +96,25 @@ export interface ProxySettingsPlan extends DeclaredSettings {
 const OWN = ["linkerd", "linkerd-viz", "linkerd-cni"];
 const MESH = "linkerd";
 
-/** What is declared, what of it is new, and what stands in its way. */
+/**
+ * What is declared, what of it is new, and what stands in its way.
+ * @param values of the control plane: those that are set, or with `running` all that it was rendered with
+ * @param running of rendered YAML: the values that linkerd-config has now, empty where they are of another version
+ */
 export function planProxySettings(
     { namespaces: wanted }: ProxyConfig,
     values: ChartValues,
     live: readonly ConfiguredNamespace[],
+    running?: ChartValues,
 ): ProxySettingsPlan {
     const namespaces = Object.fromEntries(
         Object.entries(wanted)
             .map(([name, settings]) => [name, annotationsOf(settings)] as const)
             .filter(([, set]) => Object.keys(set).length > 0),
     );
-    const declared = { digest: digestOf(values), namespaces };
+    const mesh = live.find(({ name }) => name === MESH)?.record;
+    const digest = running ? renderedDigest(values, running, mesh?.digest) : digestOf(values);
+    const declared = { digest, namespaces };
     const since = new Map<string, number>();
     const lines: string[] = [];
     for (const { name, record } of live.filter((one) => one.name !== MESH)) {
@@ -121,8 +128,7 @@ export function planProxySettings(
             since.set(name, Date.parse(record.since));
         }
     }
-    const mesh = live.find(({ name }) => name === MESH)?.record;
-    const moved = mesh?.digest !== undefined && mesh.digest !== declared.digest;
+    const moved = meshMoves(mesh?.digest, digest);
     if (moved) {
         lines.push("proxy settings of the mesh (controlPlane.values) change: every pod restarts");
     }
@@ -133,6 +139,15 @@ export function planProxySettings(
         lines,
         faults: settingsFaults(namespaces, live),
     };
+}
+
+/**
+ * Whether pods of before lack what the mesh's values say. Nobody knows it of a mesh that was never recorded, nor, after
+ * rendered YAML was edited, of values that are set.
+ */
+export function meshMoves(before: string | undefined, after: string): boolean {
+    const comparable = !before?.startsWith(RENDERED) || after.startsWith(RENDERED);
+    return before !== undefined && before !== after && comparable;
 }
 
 /** Since when pods get what the stack has set, as it is recorded. */
@@ -203,22 +218,43 @@ function settingsFaults(
 /** Values that reach a proxy, beside its version, which is looked at by itself. */
 const MESH_WIDE = ["proxy", "proxyInit", "cniEnabled", "clusterNetworks"];
 
+/** Of a digest of rendered values, in which the chart's defaults stand as well. */
+const RENDERED = "rendered:";
+
+/** What is recorded holds until they differ from those that run: YAML of a chart and its values are one and the same. */
+function renderedDigest(
+    values: ChartValues,
+    running: ChartValues,
+    recorded: string | undefined,
+): string {
+    const [before, after] = [countedOf(running), countedOf(values)];
+    const same = Object.keys(before).length === 0 || canonical(before) === canonical(after);
+    return same ? (recorded ?? "") : `${RENDERED}${hashOf(after)}`;
+}
+
 function digestOf(values: ChartValues): string {
+    const set = countedOf(values);
+    return Object.keys(set).length === 0 ? "" : hashOf(set);
+}
+
+/** What of them counts; nothing of what is empty. */
+function countedOf(values: ChartValues): ChartValues {
     const { image, ...proxy } = (values["proxy"] ?? {}) as { image?: Record<string, unknown> };
     const { version: _tag, ...rest } = image ?? {};
     const counted = {
         ...values,
         proxy: { ...proxy, ...(Object.keys(rest).length > 0 ? { image: rest } : {}) },
     };
-    const set = Object.fromEntries(
+    return Object.fromEntries(
         MESH_WIDE.map((key) => [key, at(counted, key)] as const).filter(
             ([, value]) =>
                 value !== undefined && !(isMap(value) && Object.keys(value).length === 0),
         ),
     );
-    return Object.keys(set).length === 0
-        ? ""
-        : createHash("sha256").update(canonical(set)).digest("hex").slice(0, 16);
+}
+
+function hashOf(set: ChartValues): string {
+    return createHash("sha256").update(canonical(set)).digest("hex").slice(0, 16);
 }
 
 /** Of declared settings, for triggers; undefined where there is none. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeApi } from "../../cluster/api";
 import { connect } from "../../cluster/connection";
 import { readProxySettings } from "../../cluster/proxySettings";
-import { PROXY_SETTINGS, sameSettings, type SettingsRecord } from "../../plan/proxySettings";
+import { meshMoves, PROXY_SETTINGS, sameSettings, type SettingsRecord } from "../../plan/proxySettings";
 import { serverTime } from "../clock";
 import { proxySettingsInput, readInput } from "../input";
 import { runProgram } from "../program";
@@ -28,11 +28,11 @@ runProgram(async () => {
             if (same) {
                 continue;
             }
-            // Of a mesh that was never recorded, nobody knows that it was different.
-            const known = !isMesh || record?.digest !== undefined;
+            const moves = !isMesh || meshMoves(record?.digest, declared.digest);
+            const from = moves ? since : record?.since;
             const next: SettingsRecord = {
                 ...(isMesh ? { digest: declared.digest } : { set: after }),
-                ...(known ? { since } : {}),
+                ...(from === undefined ? {} : { since: from }),
             };
             const gone = Object.keys(before).map((key) => [key, null] as const);
             await api.mergePatch(`/api/v1/namespaces/${name}`, {
@@ -44,7 +44,7 @@ runProgram(async () => {
                     },
                 },
             });
-            if (known) {
+            if (moves) {
                 changed++;
                 process.stderr.write(
                     `proxy settings of ${isMesh ? "the mesh" : `namespace ${name}`}: changed\n`,

@@ -123,6 +123,44 @@ describe("pods are stale by settings that came after them, and by those alone", 
         expect(digest({ proxyInit: { a: 1 } })).not.toBe(digest({ proxy: { a: 1 } }));
     });
 
+    describe("of rendered YAML, whose values hold the chart's defaults", () => {
+        const FULL = { proxy: { logLevel: "warn", cores: 0 }, proxyInit: { a: 1 }, other: 1 };
+        const rendered = (digest: string | undefined, values: object, running: object) => {
+            const live = [nsOf("linkerd", digest === undefined ? undefined : { digest })];
+            const { digest: after, lines } = planProxySettings(
+                configOf({}),
+                values as Record<string, unknown>,
+                live,
+                running as Record<string, unknown>,
+            );
+            return { after, moves: lines.length > 0 };
+        };
+
+        it("those that run change nothing, whatever is recorded of the chart's", () => {
+            for (const recorded of ["", "5e7"]) {
+                expect(rendered(recorded, FULL, { ...FULL, other: 2 })).toEqual({
+                    after: recorded,
+                    moves: false,
+                });
+            }
+            expect(rendered(undefined, FULL, {})).toEqual({ after: "", moves: false });
+        });
+
+        it("an edited one moves the mesh, and once recorded it stays", () => {
+            const edited = { ...FULL, proxy: { logLevel: "debug", cores: 0 } };
+            const { after, moves } = rendered("", edited, FULL);
+            expect([after.startsWith("rendered:"), moves]).toEqual([true, true]);
+            expect(rendered(after, edited, edited)).toEqual({ after, moves: false });
+        });
+
+        it("the way back to a chart restarts nobody, since nobody knows that it is a change", () => {
+            const { digest, lines } = plan({}, [nsOf("linkerd", { digest: "rendered:1" })], {
+                proxy: { logLevel: "debug" },
+            });
+            expect([digest.startsWith("rendered:"), lines]).toEqual([false, []]);
+        });
+    });
+
     it("nothing set is no trigger, so that a stack of before runs nothing", () => {
         expect(settingsDigest(plan({ shop: {} }, []))).toBeUndefined();
         expect(settingsDigest(plan({ shop: { opaquePorts: 1 } }, []))).toContain("opaque-ports");
