@@ -1,8 +1,9 @@
-// The order of the control plane's objects.
+// The order of the objects of control plane and CNI plugin.
 //
 // The engine applies a chart's objects side by side, where Helm and kubectl apply ConfigMaps before Deployments.
 // An injector whose pod starts before linkerd-config is updated mounts the old one and goes on injecting the old
-// proxy until the kubelet's next sync, a minute or more. So Deployments are told to wait for the ConfigMaps.
+// proxy until the kubelet's next sync, a minute or more. So Deployments are told to wait for the ConfigMaps, and so is the
+// CNI plugin's DaemonSet, which reads its own once.
 //
 // And the identity service comes first of them: another's proxy that starts beside the old identity pod would get its
 // certificate of the old issuer, and keep it for most of a day, when a rotation has gone on to drop the anchor of it. The
@@ -29,7 +30,7 @@ export function orderManifests(stream: string): string {
     );
     const ofKind = (kind: string) => manifests.filter((one) => at(one, "kind") === kind);
     const deployments = ofKind("Deployment");
-    for (const manifest of deployments) {
+    for (const manifest of [...deployments, ...ofKind("DaemonSet")]) {
         const namespace = at(manifest, "metadata", "namespace");
         const beside = (one: Document) => at(one, "metadata", "namespace") === namespace;
         const first = isIdentity(manifest)

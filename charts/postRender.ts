@@ -1,4 +1,4 @@
-// Helm's post-renderer for the control plane.
+// Helm's post-renderer for control plane and CNI plugin.
 import { filter } from "./filter";
 import { orderManifests } from "./orderManifests";
 

@@ -2,12 +2,17 @@ import { isSecret, makesItself, stripped, type BackupObject } from "../plan/back
 import { ApiError, type KubeApi, type RawObject } from "./api";
 import { isLinkerdCrd } from "./linkerd";
 import { baseOf } from "./rawApi";
+import { TRAFFIC_SPLITS } from "./trafficSplits";
 
 /** The mesh's own namespaces; everything of the kinds below that stands in them belongs to a backup. */
-export const NAMESPACES = ["linkerd", "linkerd-viz"];
+export const NAMESPACES = ["linkerd", "linkerd-viz", "linkerd-cni", "linkerd-smi"];
 
-/** Labels that the charts and the CLI put on all objects of the control plane and of viz. */
-const LABELS = ["linkerd.io/control-plane-ns", "linkerd.io/extension=viz"];
+/** Labels that the charts and the CLI put on all objects of control plane, viz, linkerd-smi and the CNI plugin. */
+const LABELS = [
+    "linkerd.io/control-plane-ns",
+    "linkerd.io/extension in (viz,smi)",
+    "linkerd.io/cni-resource",
+];
 
 interface Kind {
     readonly apiVersion: string;
@@ -74,7 +79,11 @@ export async function readMeshObjects(api: KubeApi): Promise<MeshObjects> {
             const { name, labels } = object.metadata as BackupObject["metadata"] & {
                 readonly labels?: Readonly<Record<string, string>>;
             };
-            if (isLinkerdCrd(name) || labels?.["linkerd.io/control-plane-ns"] !== undefined) {
+            if (
+                isLinkerdCrd(name) ||
+                name === TRAFFIC_SPLITS ||
+                labels?.["linkerd.io/control-plane-ns"] !== undefined
+            ) {
                 crds.push(object);
             }
         },
@@ -96,6 +105,9 @@ export async function readMeshObjects(api: KubeApi): Promise<MeshObjects> {
             { fieldSelector: `metadata.name=${namespace}` },
             keep,
         );
+        if (!found.has(["v1", "Namespace", undefined, namespace].join(" "))) {
+            continue;
+        }
         for (const one of NAMESPACED) {
             await list(api, one, `/namespaces/${namespace}`, {}, keep);
         }

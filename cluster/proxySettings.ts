@@ -16,6 +16,7 @@ function configuredNamespace({ metadata }: V1Namespace): ConfiguredNamespace {
     const annotations = metadata?.annotations ?? {};
     return {
         name: metadata?.name ?? "",
+        uid: metadata?.uid ?? "",
         record: recordOf(annotations[PROXY_SETTINGS]),
         config: Object.fromEntries(
             Object.entries(annotations).filter(([name]) => name.startsWith(CONFIG_PREFIX)),

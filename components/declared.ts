@@ -37,7 +37,7 @@ export function collectDeclared(): readonly DeclaredObject[] {
  * minutes by default. Pods need their time to end, other objects are gone at once.
  */
 function deletionLimit(type: string): pulumi.CustomTimeouts {
-    return { delete: type.endsWith(":Deployment") ? "3m" : "30s" };
+    return { delete: /:(Deployment|DaemonSet)$/.test(type) ? "3m" : "30s" };
 }
 
 /** The object when everything in it is known. */

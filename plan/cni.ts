@@ -3,6 +3,7 @@ import type { LinkerdStackConfig } from "../config";
 import type { HealthCni } from "./checks/observation";
 import type { Read } from "./checks/result";
 import type { Fault } from "./faults";
+import type { LinkerdPlan } from "./linkerd";
 import type { Settings } from "./settings";
 import { at } from "./values";
 
@@ -55,6 +56,7 @@ export function cniFaults(
     { namespaces }: Pick<LiveLinkerd, "namespaces">,
     stack: string,
     read: Read<HealthCni>,
+    change: LinkerdPlan["change"],
 ): Fault[] {
     if ("unknown" in read) {
         return [
@@ -102,7 +104,8 @@ export function cniFaults(
                   },
               ]
             : []),
-        ...(ready === desired
+        // What runs goes on as it is: one bad node holds up neither a revert nor what mends the mesh.
+        ...(ready === desired || change === "none" || change === "revert"
             ? []
             : [
                   {

@@ -51,13 +51,18 @@ export function extensionFaults(
     { live, trafficSplits }: SeenExtensions,
     { stack, acting }: { readonly stack: string; readonly acting: boolean },
 ): readonly Fault[] {
-    const unread = [live, trafficSplits].filter((one) => typeof one === "string");
+    const unread = [
+        ...(typeof live === "string" ? [[live, "list namespaces and deployments"]] : []),
+        ...(typeof trafficSplits === "string"
+            ? [[trafficSplits, "get customresourcedefinitions"]]
+            : []),
+    ];
     return [
         ...(acting && planned.length > 0
-            ? unread.map((reason) => ({
+            ? unread.map(([reason, what]) => ({
                   subject: "extensions",
                   rule: `what there is of them could not be read: ${reason}`,
-                  next: "kubectl auth can-i list namespaces, and ask for the missing permission",
+                  next: `ask for permission to ${what} (kubectl auth can-i), then: pulumi up`,
               }))
             : []),
         ...(typeof live === "string"
@@ -130,6 +135,7 @@ export function ownExtensionLines(
             ({ name, namespace, chart }) =>
                 `extension ${name}: chart ${chart.name} ${chart.version}, namespace ${namespace}`,
         ),
+        ...(typeof trafficSplits === "string" ? [`TrafficSplits: unknown: ${trafficSplits}`] : []),
         ...(typeof trafficSplits === "object" && trafficSplits.marks.length > 0
             ? [
                   `TrafficSplits: their CRD becomes the stack's first and stays for good; marks of its owner go: ${trafficSplits.marks.join(", ")}`,

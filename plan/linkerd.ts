@@ -211,7 +211,7 @@ export interface Circumstances {
     /** Of the charts of target and live version. Defaults to none. */
     readonly defaults?: Defaults;
     /** Namespaces, as they configure proxies. Defaults to none. */
-    readonly namespaces?: readonly ConfiguredNamespace[];
+    readonly namespaces?: readonly ConfiguredNamespace[] | string;
     /** undefined where the data plane could not be read, which only a preview survives. */
     readonly running?:
         { readonly dataPlane: DataPlane; readonly proxies: readonly MeshedProxy[] } | undefined;

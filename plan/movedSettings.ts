@@ -116,7 +116,10 @@ export function unknownToTarget(
         if (!known) {
             continue;
         }
-        for (const [path, value] of settingsOf(values).filter(([one]) => !isKnown(one, known))) {
+        const unknown = settingsOf(values).filter(
+            ([one]) => !isKnown(one, known) && !READ_BY_OTHERS.includes(one.join(".")),
+        );
+        for (const [path, value] of unknown) {
             const subject = `${section}.values.${showPath(path)}`;
             const to = moveOf(section, path)?.to;
             const hasPlace = to !== undefined && isKnown(to.split("."), known);
@@ -135,6 +138,9 @@ export function unknownToTarget(
     }
     return { faults, lines };
 }
+
+/** Not for templates: linkerd check reads it in linkerd-config. */
+const READ_BY_OTHERS = ["highAvailability"];
 
 /** Sections with settings of the stack file; what is rendered elsewhere has none here. */
 export function sectionsToAsk(config: MovedConfig): Section[] {

@@ -68,6 +68,8 @@ export interface SettingsRecord {
 /** A namespace, as far as its proxies are configured by it. */
 export interface ConfiguredNamespace {
     readonly name: string;
+    /** Another one where it was deleted and made anew. */
+    readonly uid: string;
     readonly record: SettingsRecord | undefined;
     /** Its annotations with CONFIG_PREFIX, whoever set them. */
     readonly config: Annotations;
@@ -84,6 +86,8 @@ export interface DeclaredSettings {
     /** Of the values that the injector gives to each proxy; empty: none is set. */
     readonly digest: string;
     readonly namespaces: Readonly<Record<string, Annotations>>;
+    /** Of those namespaces: one that was made anew gets its settings again. */
+    readonly uids: Readonly<Record<string, string>>;
 }
 
 export interface ProxySettingsPlan extends DeclaredSettings {
@@ -94,19 +98,22 @@ export interface ProxySettingsPlan extends DeclaredSettings {
 }
 
 const OWN = ["linkerd", "linkerd-viz", "linkerd-cni"];
-const MESH = "linkerd";
+/** The namespace with the record of the whole mesh. */
+export const MESH = "linkerd";
 
 /**
  * What is declared, what of it is new, and what stands in its way.
+ * @param seen the namespaces, or why they could not be read, which only a preview survives
  * @param values of the control plane: those that are set, or with `running` all that it was rendered with
  * @param running of rendered YAML: the values that linkerd-config has now, empty where they are of another version
  */
 export function planProxySettings(
     { namespaces: wanted }: ProxyConfig,
     values: ChartValues,
-    live: readonly ConfiguredNamespace[],
+    seen: readonly ConfiguredNamespace[] | string,
     running?: ChartValues,
 ): ProxySettingsPlan {
+    const live = typeof seen === "string" ? [] : seen;
     const namespaces = Object.fromEntries(
         Object.entries(wanted)
             .map(([name, settings]) => [name, annotationsOf(settings)] as const)
@@ -114,9 +121,13 @@ export function planProxySettings(
     );
     const mesh = live.find(({ name }) => name === MESH)?.record;
     const digest = running ? renderedDigest(values, running, mesh?.digest) : digestOf(values);
-    const declared = { digest, namespaces };
+    const uids = Object.fromEntries(
+        live.filter(({ name }) => name in namespaces).map(({ name, uid }) => [name, uid]),
+    );
+    const declared = { digest, namespaces, uids };
     const since = new Map<string, number>();
-    const lines: string[] = [];
+    const lines =
+        typeof seen === "string" ? [`proxy settings of namespaces: unknown: ${seen}`] : [];
     for (const { name, record } of live.filter((one) => one.name !== MESH)) {
         const [before, after] = [record?.set ?? {}, namespaces[name] ?? {}];
         if (!sameSettings(before, after)) {
@@ -137,7 +148,7 @@ export function planProxySettings(
         ...declared,
         since: { namespaces: since, ...(meshSince ? { mesh: meshSince } : {}) },
         lines,
-        faults: settingsFaults(namespaces, live),
+        faults: typeof seen === "string" ? [] : settingsFaults(namespaces, live),
     };
 }
 
@@ -258,10 +269,10 @@ function hashOf(set: ChartValues): string {
 }
 
 /** Of declared settings, for triggers; undefined where there is none. */
-export function settingsDigest({ digest, namespaces }: DeclaredSettings): string | undefined {
+export function settingsDigest({ digest, namespaces, uids }: DeclaredSettings): string | undefined {
     return digest === "" && Object.keys(namespaces).length === 0
         ? undefined
-        : canonical({ digest, namespaces });
+        : canonical({ digest, namespaces, uids });
 }
 
 /** The order of keys in a stack file means nothing. */

@@ -87,7 +87,12 @@ export function unknownSettings(
 /** Whether a chart has a setting in its values.yaml or uses it in a template. */
 export function isKnown(path: SettingPath, { values, templates }: ChartDefaults): boolean {
     const missing = missingPart(path, values);
-    return missing === undefined || isUsed(missing, templates);
+    const above = path.slice(0, -1).map((_, index) => path.slice(0, index + 1));
+    return (
+        missing === undefined ||
+        isUsed(missing, templates) ||
+        above.some((one) => isWrittenWhole(one, templates))
+    );
 }
 
 /** The way to the first key that is not there; undefined where all are. Below an empty map or nothing, anything is. */
@@ -108,6 +113,12 @@ function missingPart(path: SettingPath, values: ChartValues): SettingPath | unde
 function isUsed(path: SettingPath, templates: string): boolean {
     const name = `.Values.${path.join(".")}`.replace(/[^\w]/g, "\\$&");
     return new RegExp(`${name}(?![\\w-])`).test(templates);
+}
+
+/** Whether a template hands on a map as it is (`toYaml .Values.nodeSelector`): then any key below it counts. */
+function isWrittenWhole(path: SettingPath, templates: string): boolean {
+    const name = `.Values.${path.join(".")}`.replace(/[^\w]/g, "\\$&");
+    return new RegExp(`(toYaml|with|range)\\s+\\$?\\w*${name}\\s*(\\||-?\\}\\})`).test(templates);
 }
 
 /** `proxy.logLevel`, `nodeSelector["kubernetes.io/os"]`. */

@@ -67,10 +67,14 @@ export function controlPlaneValues(
     clusterUid: string,
 ): ChartValues {
     const seed = Number.parseInt(clusterUid.replace(/[^0-9a-f]/g, "").slice(0, 8) || "0", 16);
+    // linkerd-config of the CLI has an empty one where none was set.
+    const schedule =
+        (at(values, "heartbeatSchedule") as string | undefined) ||
+        `${seed % 60} ${Math.floor(seed / 60) % 24} * * *`;
     return merge(
-        { heartbeatSchedule: `${seed % 60} ${Math.floor(seed / 60) % 24} * * *` },
         values,
         {
+            heartbeatSchedule: schedule,
             linkerdVersion: version.tag,
             identityTrustAnchorsPEM: identity.trustAnchors,
             identity: { issuer: issuerValues(identity) },

@@ -85,7 +85,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
             live.serverVersion,
         ),
         ...(plan && cni && !(preview && "unknown" in cni)
-            ? cniFaults(config, live, stack, cni)
+            ? cniFaults(config, live, stack, cni, plan.change)
             : []),
         ...(plan ? highAvailabilityFaults(plan, live, seen.health, config.viz.enabled) : []),
         ...checkFaults(verdicts, repairWith({ running: live.linkerdVersion })),
@@ -160,7 +160,7 @@ async function observe(
         observeHealth(api, live, questionBefore(config, live, stack)),
         seeExtensions(api, config),
         sourcesOf(config, stack, live),
-        readProxySettings(connection.core).catch(forbidden("the namespaces")),
+        readProxySettings(connection.core).catch(unknownInPreview),
     ]);
     return [
         { live, dataPlane, running, images, evidence, cli, health, extensions, namespaces },

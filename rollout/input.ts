@@ -69,6 +69,7 @@ export const proxySettingsInput = z.strictObject({
     declared: z.strictObject({
         digest: z.string(),
         namespaces: z.record(z.string(), z.record(z.string(), z.string())),
+        uids: z.record(z.string(), z.string()),
     }),
 });
 

@@ -6,8 +6,13 @@ import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { CNI_NAMESPACE } from "../../plan/cni";
 import { POD_SECURITY } from "../../plan/podSecurity";
 import type { CniReadyInput } from "../../rollout/input";
+import { DEPENDS_ON } from "../../charts/orderManifests";
 import { TAKE_OVER } from "../crds";
+import { ORDERED } from "./controlPlane";
 import { programCommand } from "../programCommand";
+
+/** Of its pods: what they were configured with. */
+const CONFIG_HASH = "mesh-upgrade/config";
 
 export interface LinkerdCniArgs {
     /** Path of the chart linkerd2-cni, relative to the project. */
@@ -43,24 +48,70 @@ export class LinkerdCni extends pulumi.ComponentResource {
             },
             { parent: this, retainOnDelete: true },
         );
+        const { chart: path, values } = args;
         const chart = new k8s.helm.v4.Chart(
             name,
-            { chart: args.chart, namespace: CNI_NAMESPACE, values: { ...args.values } },
-            { parent: this, dependsOn: namespace },
+            { chart: path, namespace: CNI_NAMESPACE, values: { ...values }, postRenderer: ORDERED },
+            { parent: this, dependsOn: namespace, transforms: [restartOnChange(hashOf(values))] },
         );
-        const { chart: path, values } = args;
         new command.local.Command(
             `${name}-ready`,
             {
                 ...programCommand,
                 create: "rollout/linkerd/cniReady.ts",
                 stdin: JSON.stringify({ cluster: args.cluster } satisfies CniReadyInput),
-                triggers: [
-                    createHash("sha256").update(JSON.stringify({ path, values })).digest("hex"),
-                ],
+                triggers: [hashOf({ path, values })],
             },
             { parent: this, dependsOn: chart },
         );
         this.registerOutputs({});
     }
+}
+
+function hashOf(value: unknown): string {
+    return createHash("sha256").update(JSON.stringify(value)).digest("hex");
+}
+
+interface DaemonSetProps {
+    readonly metadata?: { readonly annotations?: Record<string, string> };
+    readonly spec?: { readonly template?: { readonly metadata?: Record<string, unknown> } };
+}
+
+/**
+ * The plugin reads its ConfigMap when its pod starts, and its chart has no checksum of it there: values that change would reach
+ * no node. It is waited for by the gate, node by node, and not by the provider, for all of them in ten minutes.
+ */
+function restartOnChange(config: string): pulumi.ResourceTransform {
+    return ({ type, props, opts }) => {
+        if (!type.startsWith("kubernetes:") || type.startsWith("kubernetes:helm")) {
+            return undefined;
+        }
+        const { metadata, spec } = props as DaemonSetProps;
+        const { [DEPENDS_ON]: _order, ...annotations } = metadata?.annotations ?? {};
+        if (!type.endsWith(":DaemonSet")) {
+            return { props: { ...props, metadata: { ...metadata, annotations } }, opts };
+        }
+        const template = spec?.template;
+        const ofPods = template?.metadata?.["annotations"] as Record<string, string> | undefined;
+        return {
+            props: {
+                ...props,
+                metadata: {
+                    ...metadata,
+                    annotations: { ...annotations, "pulumi.com/skipAwait": "true" },
+                },
+                spec: {
+                    ...spec,
+                    template: {
+                        ...template,
+                        metadata: {
+                            ...template?.metadata,
+                            annotations: { ...ofPods, [CONFIG_HASH]: config },
+                        },
+                    },
+                },
+            },
+            opts,
+        };
+    };
 }

@@ -139,10 +139,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                 chart: args.chart,
                 namespace: "linkerd",
                 values: { ...args.values },
-                postRenderer: {
-                    command: "node",
-                    args: ["bin/run.cjs", "charts/postRender.ts"],
-                },
+                postRenderer: ORDERED,
             },
             {
                 parent: this,
@@ -153,6 +150,9 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
         this.registerOutputs({});
     }
 }
+
+/** Helm's post-renderer: ConfigMaps come before the pods that read them. */
+export const ORDERED = { command: "node", args: ["bin/run.cjs", "charts/postRender.ts"] };
 
 interface RenderedProps {
     readonly metadata?: { readonly name?: string; readonly annotations?: Record<string, string> };

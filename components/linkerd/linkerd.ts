@@ -181,9 +181,9 @@ export function declareLinkerd({
     const pruned = config.prune
         ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]
         : [];
-    const { digest, namespaces } = plan.proxySettings;
+    const { digest, namespaces, uids } = plan.proxySettings;
     const proxySettings = declareProxySettings(
-        { cluster: address, declared: { digest, namespaces } },
+        { cluster: address, declared: { digest, namespaces, uids } },
         installed,
     );
     // Also what has a delete of its own waits for the guard.

@@ -20,7 +20,12 @@ const NONE = cniOf({
     ready: 0,
     desired: 0,
 });
-const faultsOf = (enabled: boolean, value: HealthCni, owner?: string) =>
+const faultsOf = (
+    enabled: boolean,
+    value: HealthCni,
+    owner?: string,
+    change: "upgrade" | "revert" | "none" = "upgrade",
+) =>
     cniFaults(
         { cni: { enabled, values: {} } },
         {
@@ -28,6 +33,7 @@ const faultsOf = (enabled: boolean, value: HealthCni, owner?: string) =>
         },
         STACK,
         { value },
+        change,
     ).map(({ subject, rule }) => `${subject}: ${rule}`);
 
 describe("pods never rely on a CNI plugin that is not there", () => {
@@ -39,6 +45,9 @@ describe("pods never rely on a CNI plugin that is not there", () => {
         expect(faultsOf(false, cniOf({ ready: 2 }))).toEqual([
             "controlPlane.values.cniEnabled: the CNI plugin is ready on 2 of 3 nodes: pods on the others would not start",
         ]);
+        expect(faultsOf(false, cniOf({ ready: 2 }), undefined, "revert")).toEqual([]);
+        expect(faultsOf(false, cniOf({ ready: 2 }), undefined, "none")).toEqual([]);
+        expect(faultsOf(false, NONE, undefined, "revert")).toHaveLength(1);
     });
 
     it("the stack's own is not taken away while it is needed", () => {
@@ -64,6 +73,7 @@ describe("pods never rely on a CNI plugin that is not there", () => {
             { namespaces: [] },
             STACK,
             { unknown: "daemonsets is forbidden" },
+            "upgrade",
         );
         expect(fault?.rule).toBe(
             "needs a CNI plugin, which could not be looked at: daemonsets is forbidden",

@@ -25,6 +25,16 @@ const waits = (stream: string) =>
     );
 
 describe("a Deployment never starts with the ConfigMap of the old version", () => {
+    it("nor does the DaemonSet of the CNI plugin", () => {
+        const stream = [
+            object("DaemonSet", "linkerd-cni", "linkerd-cni"),
+            object("ConfigMap", "linkerd-cni", "linkerd-cni-config"),
+        ].join("");
+        expect(waits(stream)["linkerd-cni/linkerd-cni"]).toBe(
+            "/namespaces/linkerd-cni/ConfigMap/linkerd-cni-config",
+        );
+    });
+
     it("for it waits for all of its namespace's, wherever they stand, and for no other's", () => {
         const stream = [
             object("Deployment", "linkerd", "injector"),

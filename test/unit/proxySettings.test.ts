@@ -14,7 +14,7 @@ const nsOf = (
     name: string,
     record?: ConfiguredNamespace["record"],
     config: ConfiguredNamespace["config"] = {},
-): ConfiguredNamespace => ({ name, record, config });
+): ConfiguredNamespace => ({ name, uid: `uid-${name}`, record, config });
 const configOf = (proxy: unknown) =>
     (
         parseConfig({
@@ -40,6 +40,7 @@ describe("settings of a namespace", () => {
                     "config.linkerd.io/proxy-cpu-limit": "1",
                 },
             },
+            uids: { shop: "uid-shop" },
             since: { namespaces: new Map([["shop", Infinity]]) },
             lines: [
                 "proxy settings of namespace shop: none -> access-log=json opaque-ports=3306 proxy-cpu-limit=1",
@@ -121,6 +122,26 @@ describe("pods are stale by settings that came after them, and by those alone", 
         expect(digest({ proxy: { image: { version: "x" } }, controllerReplicas: 3 })).toBe("");
         expect(digest({ proxy: { image: { name: "x" } } })).not.toBe("");
         expect(digest({ proxyInit: { a: 1 } })).not.toBe(digest({ proxy: { a: 1 } }));
+    });
+
+    it("namespaces that a preview may not list leave it unknown, and refuse nothing", () => {
+        const config = configOf({ namespaces: { shop: { opaquePorts: 3306 } } });
+        const { faults, lines, uids } = planProxySettings(config, {}, "HTTP 403");
+        expect({ faults, lines, uids }).toEqual({
+            faults: [],
+            lines: ["proxy settings of namespaces: unknown: HTTP 403"],
+            uids: {},
+        });
+    });
+
+    it("a namespace that was made anew gets its settings again", () => {
+        const digest = (uid: string) =>
+            settingsDigest(
+                planProxySettings(configOf({ namespaces: { shop: { opaquePorts: 3306 } } }), {}, [
+                    { ...nsOf("shop"), uid },
+                ]),
+            );
+        expect(digest("one")).not.toBe(digest("other"));
     });
 
     describe("of rendered YAML, whose values hold the chart's defaults", () => {

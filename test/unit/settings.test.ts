@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ChartValues } from "../../config";
 import {
     difference,
+    isKnown,
     NO_SETTINGS,
     settingFaults,
     settingLines,
@@ -96,5 +97,25 @@ describe("settings of a live installation", () => {
         expect(settingFaults(taken, own)).toMatchObject([
             { subject: "viz.values.dashboard.replicas", value: "2" },
         ]);
+    });
+});
+
+describe("a chart knows a setting", () => {
+    const known = (path: string, templates: string, values: ChartValues = { node: { os: 1 } }) =>
+        isKnown(path.split("."), { values, templates });
+
+    it("that its values.yaml has, or a template uses", () => {
+        expect(known("node.os", "")).toBe(true);
+        expect(known("node.disk", "{{ .Values.node.disk }}")).toBe(true);
+        expect(known("node.disk", "{{ .Values.node.diskType }}")).toBe(false);
+    });
+
+    it("below a map that a template hands on as it is", () => {
+        for (const use of ["{{ toYaml .Values.node | nindent 2 }}", "{{- with .Values.node -}}"]) {
+            expect(known("node.disk", use)).toBe(true);
+        }
+        for (const use of ["{{ with (.Values.node).os }}", "{{ toYaml .Values.node.os }}"]) {
+            expect(known("node.disk", use)).toBe(false);
+        }
     });
 });

@@ -116,6 +116,8 @@ describe("the heartbeat", () => {
         ["ffffffff-0000-4000-8000-000000000000", "15 4 * * *"],
     ])("of cluster %s is %s, always", (uid, schedule) => {
         expect(controlPlane({}, uid)["heartbeatSchedule"]).toBe(schedule);
+        // As the CLI's linkerd-config has it where none is set.
+        expect(controlPlane({ heartbeatSchedule: "" }, uid)["heartbeatSchedule"]).toBe(schedule);
     });
 
     it("is spread over the day, so that clusters do not call at once", () => {
