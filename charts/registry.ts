@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cacheDirectory } from "../toolchain/cache";
+import { digest } from "./digest";
 import type { ChartRequest } from "./source";
 import { helm } from "./verify";
 
@@ -18,7 +18,7 @@ export async function pullChart(
     provenance: boolean,
 ): Promise<string> {
     const base = source.replace(/\/+$/, "");
-    const key = createHash("sha256").update(base).digest("hex").slice(0, 16);
+    const key = digest(base).slice(0, 16);
     const directory = join(cacheDirectory(), "charts", key);
     const path = join(directory, `${name}-${version}.tgz`);
     const wanted = [path, ...(provenance ? [`${path}.prov`] : [])];

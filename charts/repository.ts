@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { RefusedError } from "../plan/faults";
 import { cacheDirectory } from "../toolchain/cache";
+import { digest } from "./digest";
 import type { ChartRequest } from "./source";
 
 const index = z.looseObject({
@@ -36,7 +36,7 @@ export async function fetchChart(
 ): Promise<string> {
     const base = repository.endsWith("/") ? repository : `${repository}/`;
     const name = `${request.name}-${request.version}.tgz`;
-    const directory = join(cacheDirectory(), "charts", sha256(base).slice(0, 16));
+    const directory = join(cacheDirectory(), "charts", digest(base).slice(0, 16));
     const path = join(directory, name);
     const wanted = [path, ...(provenance ? [`${path}.prov`] : [])];
     const there = await Promise.all(wanted.map((one) => stat(one).catch(() => undefined)));
@@ -63,8 +63,8 @@ export async function fetchChart(
     }
     const { href } = new URL(entry.urls[0], base);
     const archive = await get(href);
-    if (entry.digest !== undefined && sha256(archive) !== entry.digest) {
-        throw new Error(`SHA-256 of ${name} is ${sha256(archive)}, the index says ${entry.digest}`);
+    if (entry.digest !== undefined && digest(archive) !== entry.digest) {
+        throw new Error(`SHA-256 of ${name} is ${digest(archive)}, the index says ${entry.digest}`);
     }
     await mkdir(directory, { recursive: true });
     if (provenance) {
@@ -95,8 +95,4 @@ async function get(url: string): Promise<Buffer> {
         throw new Error(`${url}: HTTP ${response.status}`);
     }
     return Buffer.from(await response.arrayBuffer());
-}
-
-function sha256(data: string | Buffer): string {
-    return createHash("sha256").update(data).digest("hex");
 }

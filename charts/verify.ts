@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { RefusedError } from "../plan/faults";
+import { digest } from "./digest";
 
 const run = promisify(execFile);
 
@@ -113,8 +113,4 @@ export async function sha256Of(path: string): Promise<string> {
         files.map(async ({ file, name }) => `${digest(await readFile(file))}  ${name}\n`),
     );
     return digest(lines.join(""));
-}
-
-function digest(data: Buffer | string): string {
-    return createHash("sha256").update(data).digest("hex");
 }

@@ -2,7 +2,6 @@
 //
 // What is reviewed is used as it is, but for what the stack has made itself and is not of the render: the identity, the
 // webhooks' certificates and the heartbeat's minute. Each render mints and draws those anew.
-import { createHash } from "node:crypto";
 import {
     isMap,
     isScalar,
@@ -13,6 +12,7 @@ import {
     type YAMLMap,
 } from "yaml";
 import type { ChartValues, LinkerdStackConfig } from "../config";
+import { trustRootHash } from "./certificates";
 import type { Fault } from "./faults";
 import { ISSUED_AT, ISSUER_SECRET, type Identity, type IdentityByCertManager } from "./identity";
 import { withoutDerived, type Settings } from "./settings";
@@ -255,7 +255,7 @@ export function withStacksOwn(
             }
         }
     }
-    const trustRoot = createHash("sha256").update(identity.trustAnchors).digest("hex");
+    const trustRoot = trustRootHash(identity.trustAnchors);
     for (const one of own) {
         const template = templateOf(one);
         if (template) {
