@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import {
     chooseSocket,
     type ClusterPrograms,
@@ -98,10 +96,9 @@ export async function startCluster(options: ClusterOptions): Promise<EmbeddedClu
 
 async function spawnGateway(directory: string): Promise<ChildProcess> {
     const log = await open(layout(directory).log, "a", 0o600);
-    const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-    const script = join(import.meta.dirname, "gateway.ts");
+    const run = join(import.meta.dirname, "..", "bin", "run.cjs");
     try {
-        return spawn(process.execPath, ["--import", tsx, script, directory], {
+        return spawn(process.execPath, [run, "embedded/gateway.ts", directory], {
             // A session of its own: Ctrl-C in the terminal reaches the parent only, and the gateway
             // outlives it long enough to tidy up.
             detached: true,

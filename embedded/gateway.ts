@@ -1,7 +1,7 @@
 /**
  * The one process that stands beside each embedded cluster. It starts the cluster, plays what the
  * simulation lacks, and takes the cluster down when it is told to or when its parent is gone.
- * Started by cluster.ts as `node --import tsx gateway.ts DIRECTORY`.
+ * Started by cluster.ts as `node bin/run.cjs embedded/gateway.ts DIRECTORY`.
  */
 import { bringUp } from "./bringUp";
 import { readRecord, writeRecord } from "./directory";
@@ -72,5 +72,6 @@ function tell(message: GatewayMessage): void {
 }
 
 const [directory] = process.argv.slice(2);
-if (directory === undefined) throw new Error("usage: node --import tsx gateway.ts DIRECTORY");
+if (directory === undefined)
+    throw new Error("usage: node bin/run.cjs embedded/gateway.ts DIRECTORY");
 void main(directory);

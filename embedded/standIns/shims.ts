@@ -1,15 +1,14 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 
 /** A plugin of Pulumi's that this project can stand in for. */
 export type StandIn = "pulumi-language-nodejs" | "pulumi-resource-command";
 
 const programs: Readonly<Record<StandIn, string>> = {
-    "pulumi-language-nodejs": join(__dirname, "languageHost.ts"),
-    "pulumi-resource-command": join(__dirname, "commandProvider.ts"),
+    "pulumi-language-nodejs": "embedded/standIns/languageHost.ts",
+    "pulumi-resource-command": "embedded/standIns/commandProvider.ts",
 };
+const run = join(__dirname, "..", "..", "bin", "run.cjs");
 
 /**
  * Writes an executable script for each stand-in, under the plugin's own name. Put the folder on
@@ -19,9 +18,8 @@ const programs: Readonly<Record<StandIn, string>> = {
  */
 export async function writeShims(directory: string, which: readonly StandIn[]): Promise<void> {
     await mkdir(directory, { recursive: true });
-    const tsx = pathToFileURL(createRequire(__filename).resolve("tsx")).href;
     for (const name of which) {
-        const words = [process.execPath, "--import", tsx, programs[name]].map(quote).join(" ");
+        const words = [process.execPath, run, programs[name]].map(quote).join(" ");
         const path = join(directory, name);
         // exec: the engine's signals and its process group have to reach Node itself.
         await writeFile(path, `#!/bin/sh\nexec ${words} "$@"\n`);

@@ -1,5 +1,15 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import {
+    cp,
+    mkdir,
+    mkdtemp,
+    readdir,
+    readFile,
+    rm,
+    stat,
+    symlink,
+    writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -35,8 +45,8 @@ const say = (text: string) =>
         `const text: string = "${text}";\nconsole.log(text, process.argv.slice(2).join("+"));\n`,
     );
 
-const start = async () => {
-    const { stdout } = await run("node", ["bin/run.cjs", "rollout/say.ts", "a", "b"], {
+const start = async (...flags: string[]) => {
+    const { stdout } = await run("node", [...flags, "bin/run.cjs", "rollout/say.ts", "a", "b"], {
         cwd: copy,
     });
     return stdout.trim();
@@ -61,8 +71,26 @@ describe("bin/run.cjs", () => {
         await say("second text");
         expect(await start()).toBe("second text a+b");
         const second = await bundles();
-        expect(second).toHaveLength(1);
-        expect(second).not.toEqual(first);
+        expect(second).toHaveLength(2);
+        expect(second.filter((file) => first.includes(file))).toEqual([]);
+    });
+
+    it("keeps V8's code with the bundle, and another's for other flags; code that V8 refuses is made anew", async () => {
+        await project();
+        await say("first");
+        await start();
+        const [bundle = "", code = ""] = await bundles();
+        expect(code).toMatch(new RegExp(`^${bundle}\\.\\d+$`));
+        await start("--optimize-for-size");
+        expect(await bundles()).toHaveLength(3);
+        const file = join(copy, "node_modules", ".cache", "mesh-upgrade", code);
+        const made = await readFile(file);
+        const { mtimeMs } = await stat(file);
+        await start();
+        expect((await stat(file)).mtimeMs).toBe(mtimeMs);
+        await writeFile(file, "no code");
+        expect(await start()).toBe("first a+b");
+        expect((await readFile(file)).length).toBe(made.length);
     });
 
     it("runs where nothing can be kept", async () => {
@@ -73,12 +101,27 @@ describe("bin/run.cjs", () => {
     });
 });
 
-it(
-    "every file that gets into the bundle is one whose edit makes a new one",
+it.each([
+    {
+        bundle: "program",
+        programs: ["index.ts", "rollout/main.ts", "rollout/wave.ts", "charts/postRender.ts"],
+        holds: "rollout/runWave.ts",
+        more: [],
+    },
+    {
+        bundle: "embedded",
+        programs: ["gateway", "standIns/commandProvider", "standIns/languageHost"].map(
+            (name) => `embedded/${name}.ts`,
+        ),
+        holds: "embedded/mesh/server.ts",
+        more: ["embedded"],
+    },
+])(
+    "every file that gets into the bundle $bundle is one whose edit makes a new one",
     { timeout: 60_000 },
-    () => {
+    ({ programs, holds, more }) => {
         const { metafile } = buildSync({
-            entryPoints: ["index.ts", "rollout/main.ts", "rollout/wave.ts", "charts/postRender.ts"],
+            entryPoints: programs,
             absWorkingDir: PROJECT,
             outdir: "unused",
             bundle: true,
@@ -86,13 +129,16 @@ it(
             metafile: true,
             platform: "node",
             external: ["@pulumi/*"],
+            logLevel: "error",
         });
-        const watched =
-            /^(config\.ts|index\.ts|toolchain\/cache\.ts|(charts|cluster|components|plan|program|report|rollout)\/.*\.ts)$/;
+        const folders = ["charts", "cluster", "components", "plan", "program", "report", "rollout"];
+        const watched = new RegExp(
+            `^(config\\.ts|index\\.ts|toolchain/cache\\.ts|(${[...folders, ...more].join("|")})/.*\\.ts)$`,
+        );
         const files = Object.keys(metafile.inputs).filter(
             (file) => !file.startsWith("node_modules/"),
         );
-        expect(files).toContain("rollout/runWave.ts");
+        expect(files).toContain(holds);
         expect(files.filter((file) => !watched.test(file))).toEqual([]);
     },
 );
