@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { writeShims, type StandIn } from "./standIns/shims";
 
@@ -51,6 +51,9 @@ export async function pulumiEnvironment(
     const shims = join(directory, "standIns");
     await mkdir(home, { recursive: true });
     await mkdir(stateDirectory, { recursive: true });
+    // The CLI logs every message of every plugin to a file below this folder, which nobody reads here, and has no switch for it;
+    // where the folder cannot be, it goes without. That is more than half of its time.
+    await writeFile(join(home, "logs"), "");
 
     const standIns = plugins.filter((plugin) => toolchain.optional[plugin] === undefined);
     await writeShims(shims, standIns);
