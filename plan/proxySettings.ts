@@ -63,6 +63,8 @@ export interface SettingsRecord {
     readonly digest?: string | undefined;
     /** ISO 8601, by the API server's clock; absent: they were there before it was recorded. */
     readonly since?: string | undefined;
+    /** Of the mesh: when new pods may have got the settings of an update that did not end. Without `to`: still so. */
+    readonly unfinished?: { readonly from: string; readonly to?: string | undefined } | undefined;
 }
 
 /** A namespace, as far as its proxies are configured by it. */
@@ -78,6 +80,8 @@ export interface ConfiguredNamespace {
 /** Since when new pods get other settings, in ms since the epoch; Infinity: with this update. */
 export interface SettingsSince {
     readonly mesh?: number | undefined;
+    /** Pods that were made from then on and before `to` may have others. */
+    readonly unfinished?: { readonly from: number; readonly to: number } | undefined;
     readonly namespaces: ReadonlyMap<string, number>;
 }
 
@@ -142,11 +146,14 @@ export function planProxySettings(
     const moved = meshMoves(mesh?.digest, digest);
     if (moved) {
         lines.push("proxy settings of the mesh (controlPlane.values) change: every pod restarts");
+    } else if (isOpen(mesh)) {
+        lines.push(
+            `proxy settings of the mesh (controlPlane.values) go back, which an update that did not end had changed: pods that were made since ${mesh.unfinished.from} restart`,
+        );
     }
-    const meshSince = moved ? Infinity : mesh?.since && Date.parse(mesh.since);
     return {
         ...declared,
-        since: { namespaces: since, ...(meshSince ? { mesh: meshSince } : {}) },
+        since: { namespaces: since, ...(moved ? { mesh: Infinity } : meshSince(mesh, Infinity)) },
         lines,
         faults: typeof seen === "string" ? [] : settingsFaults(namespaces, live),
     };
@@ -161,22 +168,87 @@ export function meshMoves(before: string | undefined, after: string): boolean {
     return before !== undefined && before !== after && comparable;
 }
 
-/** Since when pods get what the stack has set, as it is recorded. */
-export function recordedSince(live: readonly ConfiguredNamespace[]): SettingsSince {
-    const times = live.flatMap(({ name, record }) =>
-        record?.since === undefined ? [] : [[name, Date.parse(record.since)] as const],
-    );
-    const namespaces = new Map(times.filter(([name]) => name !== MESH));
-    const mesh = times.find(([name]) => name === MESH)?.[1];
-    return { namespaces, ...(mesh === undefined ? {} : { mesh }) };
+type Unfinished = NonNullable<SettingsRecord["unfinished"]>;
+
+/** Whether new pods may get other settings than those that are recorded. */
+function isOpen(
+    record: SettingsRecord | undefined,
+): record is SettingsRecord & { readonly unfinished: Unfinished } {
+    return record?.unfinished !== undefined && record.unfinished.to === undefined;
 }
 
-/** A pod is outdated where its namespace's settings, or the mesh's, came after it. */
+/**
+ * The mesh's record for the time in which the control plane changes: should the update not end and be taken back, pods
+ * that were made meanwhile are known by it.
+ * @param now ISO 8601
+ * @returns undefined where it stays as it is
+ */
+export function begunRecord(
+    record: SettingsRecord | undefined,
+    digest: string,
+    now: string,
+): SettingsRecord | undefined {
+    return meshMoves(record?.digest, digest) && !isOpen(record)
+        ? { ...record, unfinished: { from: record?.unfinished?.from ?? now } }
+        : undefined;
+}
+
+/**
+ * The mesh's record from when new pods get what is declared, and whether pods of before are stale by it.
+ * @param now ISO 8601
+ * @returns undefined where it stays as it is
+ */
+export function settledRecord(
+    record: SettingsRecord | undefined,
+    digest: string,
+    now: string,
+): { readonly record: SettingsRecord; readonly moves: boolean } | undefined {
+    if (meshMoves(record?.digest, digest)) {
+        return { record: { digest, since: now }, moves: true };
+    }
+    if (isOpen(record)) {
+        const unfinished = { ...record.unfinished, to: now };
+        return { record: { ...record, digest, unfinished }, moves: true };
+    }
+    return record?.digest === digest ? undefined : { record: { ...record, digest }, moves: false };
+}
+
+/** @param end what stands for the end of a time that goes on; undefined: such a time does not count */
+function meshSince(
+    record: SettingsRecord | undefined,
+    end?: number,
+): Pick<SettingsSince, "mesh" | "unfinished"> {
+    const { since, unfinished } = record ?? {};
+    const to = unfinished?.to === undefined ? end : Date.parse(unfinished.to);
+    return {
+        ...(since === undefined ? {} : { mesh: Date.parse(since) }),
+        ...(unfinished && to !== undefined
+            ? { unfinished: { from: Date.parse(unfinished.from), to } }
+            : {}),
+    };
+}
+
+/** Since when pods get what the stack has set, as it is recorded. */
+export function recordedSince(live: readonly ConfiguredNamespace[]): SettingsSince {
+    const namespaces = new Map(
+        live.flatMap(({ name, record }) =>
+            name === MESH || record?.since === undefined
+                ? []
+                : [[name, Date.parse(record.since)] as const],
+        ),
+    );
+    return { namespaces, ...meshSince(live.find(({ name }) => name === MESH)?.record) };
+}
+
+/** A pod is outdated where its namespace's settings, or the mesh's, came after it, or others before those were put back. */
 export function lacksSettings(
     { namespace, createdAt }: { readonly namespace: string; readonly createdAt: number },
-    { mesh = -Infinity, namespaces }: SettingsSince,
+    { mesh = -Infinity, namespaces, unfinished }: SettingsSince,
 ): boolean {
-    return createdAt < Math.max(mesh, namespaces.get(namespace) ?? -Infinity);
+    return (
+        createdAt < Math.max(mesh, namespaces.get(namespace) ?? -Infinity) ||
+        (unfinished !== undefined && createdAt >= unfinished.from && createdAt < unfinished.to)
+    );
 }
 
 function annotationsOf(settings: ProxyConfig["namespaces"][string]): Annotations {

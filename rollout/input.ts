@@ -62,9 +62,20 @@ export const linkerdGuardInput = z.strictObject({
 
 export type LinkerdGuardInput = z.infer<typeof linkerdGuardInput>;
 
+/** What the command before the control plane reads on stdin, which records that the mesh's settings may change. */
+export const proxySettingsBeginInput = z.strictObject({
+    cluster,
+    /** See plan/proxySettings.ts. */
+    digest: z.string(),
+});
+
+export type ProxySettingsBeginInput = z.infer<typeof proxySettingsBeginInput>;
+
 /** What the command that writes the proxies' settings reads on stdin. */
 export const proxySettingsInput = z.strictObject({
     cluster,
+    /** What the command before the control plane printed: another one for each change, whatever became of the one before. */
+    begun: z.string(),
     /** See plan/proxySettings.ts. */
     declared: z.strictObject({
         digest: z.string(),

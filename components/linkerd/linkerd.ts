@@ -24,7 +24,7 @@ import { LinkerdCrds } from "./crds";
 import { declareExtensions } from "./extensions";
 import { declareGuard } from "./guard";
 import { exemptKubeSystem } from "./highAvailability";
-import { declareProxySettings } from "./proxySettings";
+import { beginProxySettings, declareProxySettings } from "./proxySettings";
 import { renderViz } from "./renderedViz";
 import { pruneUndeclared, tellTakenOver } from "./undeclared";
 import { LinkerdViz } from "./viz";
@@ -93,6 +93,9 @@ export function declareLinkerd({
         },
         { provider, dependsOn: begun },
     );
+    const { digest, namespaces, uids } = plan.proxySettings;
+    const proxies = { cluster: address, declared: { digest, namespaces, uids } };
+    const proxiesBegin = beginProxySettings(proxies, [begun]);
     const exempt = config.highAvailability ? [exemptKubeSystem(provider)] : [];
     const cni = config.cni.enabled
         ? [
@@ -125,7 +128,7 @@ export function declareLinkerd({
             stack,
             ran,
         },
-        { provider, dependsOn: [crds, ...cni, ...exempt] },
+        { provider, dependsOn: [crds, ...cni, ...exempt, proxiesBegin] },
     );
     const served = new command.local.Command(
         "linkerd-issuer-served",
@@ -181,11 +184,7 @@ export function declareLinkerd({
     const pruned = config.prune
         ? [pruneUndeclared(address, rendered, target.version, { dependsOn: installed })]
         : [];
-    const { digest, namespaces, uids } = plan.proxySettings;
-    const proxySettings = declareProxySettings(
-        { cluster: address, declared: { digest, namespaces, uids } },
-        installed,
-    );
+    const proxySettings = declareProxySettings(proxies, proxiesBegin, installed);
     // Also what has a delete of its own waits for the guard.
     declareGuard({ cluster: address, own }, [...installed, proxySettings]);
     const health = { viz: config.viz.enabled, ignore: [...config.checks.ignore] };

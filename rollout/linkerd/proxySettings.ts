@@ -6,10 +6,10 @@ import { connect } from "../../cluster/connection";
 import { readProxySettings } from "../../cluster/proxySettings";
 import {
     MESH,
-    meshMoves,
     PROXY_SETTINGS,
     sameSettings,
-    type SettingsRecord,
+    settledRecord,
+    type ConfiguredNamespace,
 } from "../../plan/proxySettings";
 import { serverTime } from "../clock";
 import { proxySettingsInput, readInput } from "../input";
@@ -22,46 +22,41 @@ runProgram(async () => {
     const { cluster, declared } = await readInput(proxySettingsInput);
     const connection = await connect(cluster);
     const api = new KubeApi(connection);
+    /** What is written onto a namespace; undefined: nothing. */
+    const changeOf = ({ name, record }: ConfiguredNamespace, now: string) => {
+        if (name === MESH) {
+            const settled = settledRecord(record, declared.digest, now);
+            return settled && { ...settled, set: {} };
+        }
+        const [before, set] = [record?.set ?? {}, declared.namespaces[name] ?? {}];
+        const gone = Object.fromEntries(Object.keys(before).map((key) => [key, null]));
+        return sameSettings(before, set)
+            ? undefined
+            : { record: { set, since: now }, moves: true, set: { ...gone, ...set } };
+    };
     try {
         const live = await readProxySettings(connection.core);
-        const annotate = (name: string, annotations: Readonly<Record<string, string | null>>) =>
-            api.mergePatch(`/api/v1/namespaces/${name}`, { metadata: { annotations } });
-        const wanted = live.map(({ name, record }) => {
-            const isMesh = name === MESH;
-            const after = isMesh ? {} : (declared.namespaces[name] ?? {});
-            const before = record?.set ?? {};
-            const same = isMesh ? record?.digest === declared.digest : sameSettings(before, after);
-            return { name, isMesh, record, before, after, same };
-        });
-        const changing = wanted.filter(({ same }) => !same);
-        const record = async (annotations: boolean) => {
-            const since = new Date((await serverTime(api)) + SEEN_MS).toISOString();
-            for (const one of changing) {
-                const { name, isMesh, before, after } = one;
-                const from = moves(one) ? since : one.record?.since;
-                const next: SettingsRecord = {
-                    ...(isMesh ? { digest: declared.digest } : { set: after }),
-                    ...(from === undefined ? {} : { since: from }),
-                };
-                const gone = Object.fromEntries(Object.keys(before).map((key) => [key, null]));
-                await annotate(name, {
-                    ...(annotations ? { ...gone, ...after } : {}),
-                    [PROXY_SETTINGS]: JSON.stringify(next),
-                });
+        const write = async () => {
+            const now = new Date((await serverTime(api)) + SEEN_MS).toISOString();
+            const changes = live.flatMap((one) => {
+                const change = changeOf(one, now);
+                return change ? [{ name: one.name, ...change }] : [];
+            });
+            for (const { name, record, set } of changes) {
+                const annotations = { ...set, [PROXY_SETTINGS]: JSON.stringify(record) };
+                await api.mergePatch(`/api/v1/namespaces/${name}`, { metadata: { annotations } });
             }
+            return changes;
         };
-        const moves = ({ isMesh, record: before }: (typeof wanted)[number]) =>
-            !isMesh || meshMoves(before?.digest, declared.digest);
-        await record(true);
-        if (changing.length > 1) {
+        const changes = await write();
+        if (changes.length > 1) {
             // Now that all are there: a pod that was made while they were written counts as one of before.
-            await record(false);
+            await write();
         }
-        const moving = changing.filter(moves);
-        for (const { name, isMesh } of moving) {
-            process.stderr.write(
-                `proxy settings of ${isMesh ? "the mesh" : `namespace ${name}`}: changed\n`,
-            );
+        const moving = changes.filter(({ moves }) => moves);
+        for (const { name } of moving) {
+            const what = name === MESH ? "the mesh" : `namespace ${name}`;
+            process.stderr.write(`proxy settings of ${what}: changed\n`);
         }
         if (moving.length > 0) {
             await sleep(SEEN_MS);

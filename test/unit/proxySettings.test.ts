@@ -2,9 +2,11 @@ import { describe, expect, it } from "vitest";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { isStale, proxyTarget } from "../../plan/dataPlane";
 import {
+    begunRecord,
     planProxySettings,
     recordedSince,
     settingsDigest,
+    settledRecord,
     type ConfiguredNamespace,
 } from "../../plan/proxySettings";
 import { podOf } from "./support/meshedPods";
@@ -142,6 +144,54 @@ describe("pods are stale by settings that came after them, and by those alone", 
                 ]),
             );
         expect(digest("one")).not.toBe(digest("other"));
+    });
+
+    describe("of an update that does not end and is taken back", () => {
+        const values = { proxy: { logLevel: "debug" } };
+        const digest = plan({}, []).digest;
+        const other = plan({}, [], values).digest;
+        const at = (second: number) => `2026-11-21T11:00:0${second}.000Z`;
+        const before = { digest, since: T1 };
+        const begun = begunRecord(before, other, at(2)) ?? {};
+
+        it("pods that were made meanwhile are stale, in preview and after; those of before and later are not", () => {
+            const { since, lines } = plan({}, [nsOf("linkerd", begun)]);
+            expect(lines).toEqual([
+                `proxy settings of the mesh (controlPlane.values) go back, which an update that did not end had changed: pods that were made since ${at(2)} restart`,
+            ]);
+            expect([at(1), at(2), at(9)].map((one) => stale(one, since).length)).toEqual([0, 2, 2]);
+            const settled = settledRecord(begun, digest, at(5));
+            expect(settled?.moves).toBe(true);
+            const live = [nsOf("linkerd", settled?.record)];
+            const after = plan({}, live);
+            expect(after.lines).toEqual([]);
+            expect(after.since).toEqual(recordedSince(live));
+            const made = [early, at(1), at(2), at(4), at(5)];
+            expect(made.map((one) => stale(one, after.since).length)).toEqual([2, 0, 2, 2, 0]);
+        });
+
+        it("going on with it makes every pod stale, once", () => {
+            const { since } = plan({}, [nsOf("linkerd", begun)], values);
+            expect(stale(at(9), since)).toHaveLength(2);
+            expect(settledRecord(begun, other, at(5))).toEqual({
+                record: { digest: other, since: at(5) },
+                moves: true,
+            });
+        });
+
+        it("is recorded from its beginning, however often it is repeated, and only where settings change", () => {
+            expect(begunRecord(begun, other, at(4))).toBeUndefined();
+            expect(begunRecord(begun, digest, at(4))).toBeUndefined();
+            expect(begunRecord(before, digest, at(4))).toBeUndefined();
+            expect(begunRecord(undefined, other, at(4))).toBeUndefined();
+            const settled = settledRecord(begun, digest, at(5))?.record;
+            expect(begunRecord(settled, other, at(7))?.unfinished).toEqual({ from: at(2) });
+            expect(settledRecord(before, digest, at(5))).toBeUndefined();
+        });
+
+        it("is no time that a rollout by hand could end", () => {
+            expect(stale(at(3), recordedSince([nsOf("linkerd", begun)]))).toEqual([]);
+        });
     });
 
     describe("of rendered YAML, whose values hold the chart's defaults", () => {
