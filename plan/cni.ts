@@ -1,4 +1,3 @@
-import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LinkerdStackConfig } from "../config";
 import type { HealthCni } from "./checks/observation";
 import type { Read } from "./checks/result";
@@ -53,7 +52,6 @@ export function cniValueFaults({
  */
 export function cniFaults(
     { cni }: Pick<LinkerdStackConfig, "cni">,
-    { namespaces }: Pick<LiveLinkerd, "namespaces">,
     stack: string,
     read: Read<HealthCni>,
     change: LinkerdPlan["change"],
@@ -68,10 +66,12 @@ export function cniFaults(
             },
         ];
     }
-    const { objects, ready, desired } = read.value;
-    const owner = namespaces.find(({ name }) => name === CNI_NAMESPACE)?.stack;
+    const { objects, ready, desired, owners } = read.value;
+    // The namespace says nothing: it stays when the stack's own plugin goes, and somebody may put another there.
+    const foreign = owners.filter((one) => one !== stack);
     if (cni.enabled) {
-        return objects.DaemonSet && owner !== stack
+        const owner = foreign.find((one) => one !== undefined);
+        return foreign.length > 0
             ? [
                   {
                       subject: "cni.enabled",
@@ -94,7 +94,7 @@ export function cniFaults(
         ];
     }
     return [
-        ...(owner === stack
+        ...(owners.includes(stack)
             ? [
                   {
                       subject: "cni.enabled",

@@ -88,17 +88,22 @@ export function highAvailabilityFaults(
     viz: boolean,
 ): Fault[] {
     const { values: before } = live.installation;
-    const settled =
-        change === "none" &&
+    const controlPlaneIsSpread =
         at(before, "enablePodAntiAffinity") === true &&
         at(before, "controllerReplicas") === at(values.controlPlane, "controllerReplicas");
-    const moves = change !== "revert" && !settled;
+    const spreads: (readonly [Section, Spread | undefined])[] = [
+        ...(change === "none" && controlPlaneIsSpread
+            ? []
+            : [["controlPlane", spreadOfControlPlane(values)] as const]),
+        ...(!viz || (change === "none" && vizIsSpread(values, live.installation.viz))
+            ? []
+            : [["viz", spreadOfViz(values)] as const]),
+    ];
     return [
-        ...(moves && "value" in nodes
-            ? [
-                  ...nodeFaults("controlPlane", spreadOfControlPlane(values), values, nodes.value),
-                  ...(viz ? nodeFaults("viz", spreadOfViz(values), values, nodes.value) : []),
-              ]
+        ...(change !== "revert" && "value" in nodes
+            ? spreads.flatMap(([section, spread]) =>
+                  nodeFaults(section, spread, values, nodes.value),
+              )
             : []),
         ...(live.installed && change !== "revert"
             ? injectorFaults(values.controlPlane, before, available)
@@ -127,13 +132,37 @@ function spreadOfControlPlane({ controlPlane }: Settings): Spread | undefined {
     return { replicas, nodes, key: "controllerReplicas" };
 }
 
+/** Parts of viz with replicas of their own, by the key of each in the chart's values; each with its Deployment. */
+const VIZ_PARTS = {
+    tap: "tap",
+    tapInjector: "tap-injector",
+    metricsAPI: "metrics-api",
+    dashboard: "web",
+} as const;
+
+function replicasOfViz({ viz }: Settings, part: string): number {
+    return numberOf(at(viz, `${part}.replicas`)) ?? 1;
+}
+
+/** Whether viz runs with these replicas on different nodes already. */
+function vizIsSpread(values: Settings, live: LiveLinkerd["installation"]["viz"]): boolean {
+    return Object.entries(VIZ_PARTS).every(([part, name]) => {
+        const found = live.find((one) => one.name === name);
+        const { podAntiAffinity } = found?.pod?.spec?.affinity ?? {};
+        return (
+            found?.replicas === replicasOfViz(values, part) &&
+            podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution !== undefined
+        );
+    });
+}
+
 /** viz' tap and its injector take one pod down first; its other Deployments surge by one. */
-function spreadOfViz({ viz }: Settings): Spread | undefined {
-    if (at(viz, "enablePodAntiAffinity") !== true) {
+function spreadOfViz(values: Settings): Spread | undefined {
+    if (at(values.viz, "enablePodAntiAffinity") !== true) {
         return undefined;
     }
-    const spreads = ["tap", "tapInjector", "metricsAPI", "dashboard"].map((part) => {
-        const replicas = numberOf(at(viz, `${part}.replicas`)) ?? 1;
+    const spreads = Object.keys(VIZ_PARTS).map((part) => {
+        const replicas = replicasOfViz(values, part);
         const surges = part === "metricsAPI" || part === "dashboard";
         const taken = surges ? Math.floor(replicas / 4) : 1;
         return { replicas, nodes: taken >= 1 ? replicas : replicas + 1, key: `${part}.replicas` };

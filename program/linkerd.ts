@@ -85,7 +85,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
             live.serverVersion,
         ),
         ...(plan && cni && !(preview && "unknown" in cni)
-            ? cniFaults(config, live, stack, cni, plan.change)
+            ? cniFaults(config, stack, cni, plan.change)
             : []),
         ...(plan ? highAvailabilityFaults(plan, live, seen.health, config.viz.enabled) : []),
         ...checkFaults(verdicts, repairWith({ running: live.linkerdVersion })),

@@ -2,6 +2,7 @@ import type { V1DaemonSet } from "@kubernetes/client-node";
 import type { HealthCni } from "../../plan/checks/observation";
 import type { Read } from "../../plan/checks/result";
 import type { KubeApi } from "../api";
+import { STACK_ANNOTATION } from "../linkerd";
 import { listOf, objectAt } from "./read";
 
 const NAME = "linkerd-cni";
@@ -41,6 +42,7 @@ export async function readCni(api: KubeApi): Promise<Read<HealthCni>> {
             },
             ready: found?.status?.numberReady ?? 0,
             desired: found?.status?.desiredNumberScheduled ?? 0,
+            owners: sets.value.map(({ metadata }) => metadata?.annotations?.[STACK_ANNOTATION]),
         },
     };
 }

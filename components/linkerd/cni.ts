@@ -6,10 +6,10 @@ import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { CNI_NAMESPACE } from "../../plan/cni";
 import { POD_SECURITY } from "../../plan/podSecurity";
 import type { CniReadyInput } from "../../rollout/input";
-import { DEPENDS_ON } from "../../charts/orderManifests";
 import { TAKE_OVER } from "../crds";
-import { ORDERED } from "./controlPlane";
 import { programCommand } from "../programCommand";
+import { adjustObjects } from "./chartObjects";
+import { ORDERED } from "./controlPlane";
 
 /** Of its pods: what they were configured with. */
 const CONFIG_HASH = "mesh-upgrade/config";
@@ -52,7 +52,7 @@ export class LinkerdCni extends pulumi.ComponentResource {
         const chart = new k8s.helm.v4.Chart(
             name,
             { chart: path, namespace: CNI_NAMESPACE, values: { ...values }, postRenderer: ORDERED },
-            { parent: this, dependsOn: namespace, transforms: [restartOnChange(hashOf(values))] },
+            { parent: this, dependsOn: namespace, transforms: [adjust(args)] },
         );
         new command.local.Command(
             `${name}-ready`,
@@ -72,46 +72,18 @@ function hashOf(value: unknown): string {
     return createHash("sha256").update(JSON.stringify(value)).digest("hex");
 }
 
-interface DaemonSetProps {
-    readonly metadata?: { readonly annotations?: Record<string, string> };
-    readonly spec?: { readonly template?: { readonly metadata?: Record<string, unknown> } };
-}
-
 /**
  * The plugin reads its ConfigMap when its pod starts, and its chart has no checksum of it there: values that change would reach
- * no node. It is waited for by the gate, node by node, and not by the provider, for all of them in ten minutes.
+ * no node. It is waited for by the gate, node by node, and not by the provider, for all of them in ten minutes. The DaemonSet
+ * says whose it is: the namespace outlives it.
  */
-function restartOnChange(config: string): pulumi.ResourceTransform {
-    return ({ type, props, opts }) => {
-        if (!type.startsWith("kubernetes:") || type.startsWith("kubernetes:helm")) {
-            return undefined;
-        }
-        const { metadata, spec } = props as DaemonSetProps;
-        const { [DEPENDS_ON]: _order, ...annotations } = metadata?.annotations ?? {};
-        if (!type.endsWith(":DaemonSet")) {
-            return { props: { ...props, metadata: { ...metadata, annotations } }, opts };
-        }
-        const template = spec?.template;
-        const ofPods = template?.metadata?.["annotations"] as Record<string, string> | undefined;
-        return {
-            props: {
-                ...props,
-                metadata: {
-                    ...metadata,
-                    annotations: { ...annotations, "pulumi.com/skipAwait": "true" },
-                },
-                spec: {
-                    ...spec,
-                    template: {
-                        ...template,
-                        metadata: {
-                            ...template?.metadata,
-                            annotations: { ...ofPods, [CONFIG_HASH]: config },
-                        },
-                    },
-                },
-            },
-            opts,
-        };
-    };
+function adjust({ stack, values }: LinkerdCniArgs): pulumi.ResourceTransform {
+    return adjustObjects((type) =>
+        type.endsWith(":DaemonSet")
+            ? {
+                  annotations: { [STACK_ANNOTATION]: stack, "pulumi.com/skipAwait": "true" },
+                  ofPods: { [CONFIG_HASH]: hashOf(values) },
+              }
+            : {},
+    );
 }

@@ -1,6 +1,5 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { DEPENDS_ON } from "../../charts/orderManifests";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import {
     ANCHOR_SECRET,
@@ -15,6 +14,7 @@ import type { TakeOverInput } from "../../rollout/input";
 import { renderedBy } from "../adopted";
 import { TAKE_OVER } from "../crds";
 import { takeOver } from "./adopted";
+import { adjustObjects, type ChartObject } from "./chartObjects";
 import { certificatesByCertManager, handOver, injected } from "./certManager";
 import { anchorSecret, issuerSecret, tlsSecret, webhookSecrets } from "./secrets";
 
@@ -154,20 +154,13 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
 /** Helm's post-renderer: ConfigMaps come before the pods that read them. */
 export const ORDERED = { command: "node", args: ["bin/run.cjs", "charts/postRender.ts"] };
 
-interface RenderedProps {
-    readonly metadata?: { readonly name?: string; readonly annotations?: Record<string, string> };
-    readonly spec?: {
-        readonly template?: {
-            readonly metadata?: { readonly annotations?: Record<string, string> };
-        };
-    };
+interface RenderedObject extends ChartObject {
     readonly webhooks?: Parameters<typeof injected>[0];
 }
 
 /**
- * Takes the order's annotation away, which has done its work when an object is registered. Services are not waited for:
- * from 4.29 on the state then sometimes holds the Service of before the update, which shows as a change (seen), and the
- * Deployments behind them are waited for anyway.
+ * Services are not waited for: from 4.29 on the state then sometimes holds the Service of before the update, which shows as a
+ * change (seen), and the Deployments behind them are waited for anyway.
  */
 function adjust({
     adopt,
@@ -175,59 +168,30 @@ function adjust({
     identity,
     webhooks,
 }: LinkerdControlPlaneArgs): pulumi.ResourceTransform {
-    return ({ type, props, opts }) => {
-        if (!type.startsWith("kubernetes:") || type.startsWith("kubernetes:helm")) {
-            return undefined;
-        }
-        const { metadata, spec, webhooks: called = [] } = props as RenderedProps;
-        const { [DEPENDS_ON]: _order, ...others } = metadata?.annotations ?? {};
+    return adjustObjects<RenderedObject>((type, { metadata, spec, webhooks: called = [] }) => {
         const isWebhook = type.endsWith("WebhookConfiguration");
         const injection =
             isWebhook && identity.issuer === undefined
                 ? injected(called, webhooks.bundles)
                 : undefined;
-        const annotations = {
-            ...others,
-            ...renderedBy(adopt),
-            // cert-manager's injector may hold caBundle, from before or now.
-            ...(isWebhook ? TAKE_OVER : {}),
-            ...injection?.annotations,
-            ...(type === "kubernetes:core/v1:Service" ? { "pulumi.com/skipAwait": "true" } : {}),
-        };
+        // The checksum that runs: it covers webhook configurations and roles, which pods do not read, and of another
+        // installer's chart the certificates as well, so that a new one would restart pods for nothing.
         const checksum = adoption.checksums[metadata?.name ?? ""];
+        const rendered = spec?.template?.metadata?.annotations?.["checksum/config"];
         const pinned =
-            type.endsWith(":Deployment") && checksum !== undefined
-                ? { spec: withChecksum(spec, checksum) }
-                : {};
+            type.endsWith(":Deployment") && checksum !== undefined && rendered !== undefined;
         return {
-            props: {
-                ...props,
-                metadata: { ...metadata, annotations },
-                ...pinned,
-                ...(injection ? { webhooks: injection.webhooks } : {}),
+            annotations: {
+                ...renderedBy(adopt),
+                // cert-manager's injector may hold caBundle, from before or now.
+                ...(isWebhook ? TAKE_OVER : {}),
+                ...injection?.annotations,
+                ...(type === "kubernetes:core/v1:Service"
+                    ? { "pulumi.com/skipAwait": "true" }
+                    : {}),
             },
-            opts,
+            ...(pinned ? { ofPods: { "checksum/config": checksum } } : {}),
+            ...(injection ? { props: { webhooks: injection.webhooks } } : {}),
         };
-    };
-}
-
-/**
- * The checksum that runs: it covers webhook configurations and roles, which pods do not read, and of another installer's
- * chart the certificates as well, so that a new one would restart pods for nothing.
- */
-function withChecksum(spec: RenderedProps["spec"], checksum: string): RenderedProps["spec"] {
-    const { template } = spec ?? {};
-    const annotations = template?.metadata?.annotations;
-    return annotations?.["checksum/config"] === undefined
-        ? spec
-        : {
-              ...spec,
-              template: {
-                  ...template,
-                  metadata: {
-                      ...template?.metadata,
-                      annotations: { ...annotations, "checksum/config": checksum },
-                  },
-              },
-          };
+    });
 }

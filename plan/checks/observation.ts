@@ -82,6 +82,8 @@ export interface HealthCni {
     >;
     readonly ready: number;
     readonly desired: number;
+    /** Of each of its DaemonSets, wherever it is, the stack that made it; undefined: somebody else. */
+    readonly owners: readonly (string | undefined)[];
 }
 
 /** What may be done, for a new installation: each right that is asked for, and whether it is given. */

@@ -13,24 +13,23 @@ const cniOf = (fields: Partial<HealthCni> = {}): HealthCni => ({
     },
     ready: 3,
     desired: 3,
+    owners: [undefined],
     ...fields,
 });
 const NONE = cniOf({
     objects: { ...cniOf().objects, DaemonSet: false },
     ready: 0,
     desired: 0,
+    owners: [],
 });
+const STACKS = cniOf({ owners: [STACK] });
 const faultsOf = (
     enabled: boolean,
     value: HealthCni,
-    owner?: string,
     change: "upgrade" | "revert" | "none" = "upgrade",
 ) =>
     cniFaults(
         { cni: { enabled, values: {} } },
-        {
-            namespaces: owner === undefined ? [] : [{ name: "linkerd-cni", stack: owner, ran: [] }],
-        },
         STACK,
         { value },
         change,
@@ -45,24 +44,24 @@ describe("pods never rely on a CNI plugin that is not there", () => {
         expect(faultsOf(false, cniOf({ ready: 2 }))).toEqual([
             "controlPlane.values.cniEnabled: the CNI plugin is ready on 2 of 3 nodes: pods on the others would not start",
         ]);
-        expect(faultsOf(false, cniOf({ ready: 2 }), undefined, "revert")).toEqual([]);
-        expect(faultsOf(false, cniOf({ ready: 2 }), undefined, "none")).toEqual([]);
-        expect(faultsOf(false, NONE, undefined, "revert")).toHaveLength(1);
+        expect(faultsOf(false, cniOf({ ready: 2 }), "revert")).toEqual([]);
+        expect(faultsOf(false, cniOf({ ready: 2 }), "none")).toEqual([]);
+        expect(faultsOf(false, NONE, "revert")).toHaveLength(1);
     });
 
     it("the stack's own is not taken away while it is needed", () => {
-        expect(faultsOf(false, cniOf(), STACK)).toEqual([
+        expect(faultsOf(false, STACKS)).toEqual([
             "cni.enabled: would remove the CNI plugin that this stack made, and controlPlane.values.cniEnabled: true needs it",
         ]);
     });
 
     it("the stack brings its own, and never over somebody else's", () => {
         expect(faultsOf(true, NONE)).toEqual([]);
-        expect(faultsOf(true, cniOf({ ready: 0 }), STACK)).toEqual([]);
+        expect(faultsOf(true, { ...STACKS, ready: 0 })).toEqual([]);
         expect(faultsOf(true, cniOf())).toEqual([
             "cni.enabled: a CNI plugin runs already that this stack did not make",
         ]);
-        expect(faultsOf(true, cniOf(), "acme/mesh/dev")).toEqual([
+        expect(faultsOf(true, cniOf({ owners: [STACK, "acme/mesh/dev"] }))).toEqual([
             "cni.enabled: a CNI plugin runs already that this stack did not make (it is of acme/mesh/dev)",
         ]);
     });
@@ -70,7 +69,6 @@ describe("pods never rely on a CNI plugin that is not there", () => {
     it("one that may not be looked at is no plugin", () => {
         const [fault] = cniFaults(
             { cni: { enabled: false, values: {} } },
-            { namespaces: [] },
             STACK,
             { unknown: "daemonsets is forbidden" },
             "upgrade",

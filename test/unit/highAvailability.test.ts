@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { HealthNode } from "../../plan/checks/observation";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
+import type { LiveComponent } from "../../cluster/adoption";
 import { locateCharts, readDefaults } from "../../charts/source";
 import { highAvailabilityFaults, highAvailabilityValues } from "../../plan/highAvailability";
 import { planLinkerd } from "../../plan/linkerd";
@@ -36,7 +37,22 @@ interface Given {
     readonly before?: Readonly<Record<string, unknown>>;
     readonly available?: Readonly<Record<string, number>>;
     readonly viz?: boolean;
+    readonly liveViz?: readonly LiveComponent[];
 }
+
+/** viz as the charts' values-ha.yaml leave it. */
+const spreadViz = ["tap", "tap-injector", "metrics-api", "web"].map((name) => ({
+    ...{ name, args: [], image: "", checksum: undefined, createdBy: undefined },
+    replicas: name === "tap" ? 3 : 1,
+    pod: {
+        spec: {
+            containers: [],
+            affinity: {
+                podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [] },
+            },
+        },
+    },
+}));
 
 const faultsOf = ({
     values = ha,
@@ -45,10 +61,11 @@ const faultsOf = ({
     before = {},
     available = SERVES,
     viz = true,
+    liveViz = [],
 }: Given = {}) =>
     highAvailabilityFaults(
         { values, change },
-        { installed: change !== "install", installation: { ...NOTHING, values: before } },
+        { installed: change !== "install", installation: { ...NOTHING, values: before, viz: liveViz } },
         { nodes: { value: nodes }, available: { value: available } },
         viz,
     );
@@ -127,8 +144,21 @@ describe("high availability that the cluster cannot carry is refused before a ro
     it("the way back, and what is so already, are asked nothing", () => {
         expect(faultsOf({ change: "revert", nodes: [] })).toEqual([]);
         const before = { ...ha.controlPlane };
-        expect(faultsOf({ change: "none", nodes: [], before })).toEqual([]);
-        expect(faultsOf({ change: "upgrade", nodes: [], before })).toHaveLength(2);
+        const settled = { change: "none", nodes: [], before, liveViz: spreadViz } as const;
+        expect(faultsOf(settled)).toEqual([]);
+        expect(faultsOf({ ...settled, change: "upgrade" })).toHaveLength(2);
+    });
+
+    it("viz that comes to a control plane which is so already, or gets more replicas, is looked at", () => {
+        const given = { change: "none", nodes: THREE.slice(1), before: ha.controlPlane } as const;
+        const subjects = (liveViz: Given["liveViz"] & object, viz = ha.viz) =>
+            faultsOf({ ...given, values: { ...ha, viz }, liveViz }).map(({ subject }) => subject);
+        expect(subjects([])).toEqual(["viz.values.tap.replicas"]);
+        expect(subjects(spreadViz)).toEqual([]);
+        expect(subjects(spreadViz, { ...ha.viz, dashboard: { replicas: 2 } })).toEqual([
+            "viz.values.tap.replicas",
+        ]);
+        expect(subjects(spreadViz.map((one) => ({ ...one, pod: undefined })))).toHaveLength(1);
     });
 });
 
