@@ -2,10 +2,12 @@ import type { DataPlane } from "../cluster/dataPlane";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LinkerdStackConfig } from "../config";
 import { blastRadius } from "./blastRadius";
+import type { HealthCni } from "./checks/observation";
+import type { Read } from "./checks/result";
 import { reviewedChecks, type Verdict } from "./checks/verdict";
 import { linkerdControlPlane } from "./controlPlaneRadius";
 import { isAlive, proxyTarget } from "./dataPlane";
-import { plannedExtensions } from "./extensions";
+import { plannedExtensions, type SeenExtensions } from "./extensions";
 import type { Fault } from "./faults";
 import { proxyTagOf } from "./given";
 import { changeOf, crdVersion, targetOf, type LinkerdPlan } from "./linkerd";
@@ -26,6 +28,9 @@ export interface Found {
     readonly path: PathVerdict;
     readonly notices: readonly NoticeResult[];
     readonly verdicts: readonly Verdict[];
+    /** Undefined: it is not used. */
+    readonly cni: Read<HealthCni> | undefined;
+    readonly extensions: SeenExtensions;
 }
 
 /** A review that lacks the access review, and what that has to ask. */
@@ -105,7 +110,7 @@ export function linkerdReview(found: Found): Draft {
         },
         asked: linkerdPermissions(
             {
-                ...{ change: !unchanged, viz, present: presentOf(live) },
+                ...{ change: !unchanged, viz, present: presentOf(found) },
                 certManager: config.identity.source === "cert-manager",
                 highAvailability: config.highAvailability,
                 cni: config.cni.enabled,
@@ -116,11 +121,17 @@ export function linkerdReview(found: Found): Draft {
     };
 }
 
-function presentOf({ namespaces, installed, installation }: LiveLinkerd): PresentLinkerd {
+/** What could not be read may be missing. */
+function presentOf({ live, stack, cni, extensions }: Found): PresentLinkerd {
+    const { namespaces, installed, installation } = live;
+    const seen = typeof extensions.live === "string" ? [] : extensions.live;
     return {
-        namespaces: namespaces.map(({ name }) => name),
+        namespaces: [...namespaces.map(({ name }) => name), ...seen.map((one) => one.namespace)],
         controlPlane: installed,
         viz: installation.viz.length > 0 || installation.release !== undefined,
+        cni: cni !== undefined && "value" in cni && cni.value.owners.includes(stack),
+        extensions: seen.filter(({ workloads }) => workloads > 0).map((one) => one.namespace),
+        extensionCrds: typeof extensions.trafficSplits === "object",
     };
 }
 

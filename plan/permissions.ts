@@ -87,6 +87,12 @@ export interface PresentLinkerd {
     readonly namespaces: readonly string[];
     readonly controlPlane: boolean;
     readonly viz: boolean;
+    /** The stack's own CNI plugin. */
+    readonly cni: boolean;
+    /** Namespaces of extensions that run. */
+    readonly extensions: readonly string[];
+    /** Whether the CRDs of all extensions are there. */
+    readonly extensionCrds: boolean;
 }
 
 /**
@@ -116,6 +122,19 @@ export function linkerdPermissions(
         ...(present.controlPlane ? [] : [CRDS, ...CLUSTER_ROLES, MUTATING, VALIDATING]),
         ...(viz && !present.viz ? [...CLUSTER_ROLES, MUTATING] : []),
     ];
+    const creates = (resources: readonly string[], namespace: string | null) =>
+        each(["create"], resources, [namespace], "always");
+    // They may come to a mesh that stays as it is: what is missing of them is made for sure.
+    const added = [
+        ...(how.cni && !present.cni ? [["linkerd-cni", CNI] as const] : []),
+        ...extensions
+            .filter((one) => !present.extensions.includes(one))
+            .map((one) => [one, EXTENSION] as const),
+    ].flatMap(([namespace, kinds]) => [
+        ...creates(kinds, namespace),
+        ...creates(CLUSTER_ROLES, null),
+        ...(present.namespaces.includes(namespace) ? [] : creates([NAMESPACES], null)),
+    ]);
     return unique([
         ...declares(CLUSTER_WIDE, null, needed, made),
         ...declares([...LINKERD, ...issued], "linkerd", needed),
@@ -131,8 +150,10 @@ export function linkerdPermissions(
                   declares(["poddisruptionbudgets.policy"], one, needed),
               )
             : []),
-        ...(how.cni ? declares(CNI, "linkerd-cni", needed) : []),
-        ...extensions.flatMap((one) => declares(EXTENSION, one, needed)),
+        ...(how.cni ? declares(CNI, "linkerd-cni", needed, []) : []),
+        ...extensions.flatMap((one) => declares(EXTENSION, one, needed, [])),
+        ...added,
+        ...(extensions.length > 0 && !present.extensionCrds ? creates([CRDS], null) : []),
         ...restarts(radius, "linkerd"),
     ]);
 }

@@ -94,8 +94,12 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
             : overlapFaults(waves, selectables(dataPlane), dataPlane.namespaceLabels)),
     ];
     const { path, notices } = policy;
-    const found = { config, stack, live, plan, dataPlane, refusals, path, notices, verdicts };
-    const review = await reviewed(api, config, linkerdReview(found));
+    const found = { config, stack, live, plan, dataPlane, refusals, path, notices, verdicts, cni };
+    const review = await reviewed(
+        api,
+        config,
+        linkerdReview({ ...found, extensions: seen.extensions }),
+    );
     if (!plan) {
         throw new RefusedError(refusals);
     }

@@ -18,8 +18,13 @@ const web = dataPlaneOf({
     pods: [podOf(), podOf({ name: "db-0", owner: { kind: "StatefulSet", name: "db" } })],
     workloads: [workloadOf(), workloadOf({ kind: "StatefulSet", name: "db", namespace: "shop" })],
 });
-const ABSENT = { namespaces: [], controlPlane: false, viz: false };
+const ABSENT = {
+    ...{ namespaces: [], controlPlane: false, viz: false },
+    ...{ cni: false, extensions: [], extensionCrds: false },
+};
 const PRESENT = { namespaces: ["linkerd", "linkerd-viz"], controlPlane: true, viz: true };
+const ADDED = { cni: true, extensions: ["linkerd-smi"] };
+const NAMESPACES = [...PRESENT.namespaces, "linkerd-cni", "linkerd-smi"];
 const linkerd = (
     how: Partial<Parameters<typeof linkerdPermissions>[0]> = {},
     radius = radiusOf(web),
@@ -107,6 +112,42 @@ describe("an update of Linkerd asks for what it does", () => {
         expect(creates).toHaveLength(viz ? 8 : 6);
         expect(asked).toContain("patch namespaces * always");
         expect(asked).toContain("create secrets linkerd always");
+    });
+
+    it.each<[what: string, present: object, made: string[]]>([
+        [
+            "CNI plugin and linkerd-smi beside a mesh that is there",
+            PRESENT,
+            [
+                "clusterrolebindings.rbac.authorization.k8s.io *",
+                "clusterroles.rbac.authorization.k8s.io *",
+                "configmaps linkerd-cni",
+                "customresourcedefinitions.apiextensions.k8s.io *",
+                "daemonsets.apps linkerd-cni",
+                "deployments.apps linkerd-smi",
+                "namespaces *",
+                "serviceaccounts linkerd-cni",
+                "serviceaccounts linkerd-smi",
+            ],
+        ],
+        [
+            "linkerd-smi, whose CRD is there already",
+            { ...PRESENT, cni: true, namespaces: NAMESPACES, extensionCrds: true },
+            [
+                "clusterrolebindings.rbac.authorization.k8s.io *",
+                "clusterroles.rbac.authorization.k8s.io *",
+                "deployments.apps linkerd-smi",
+                "serviceaccounts linkerd-smi",
+            ],
+        ],
+        ["nothing", { ...PRESENT, ...ADDED, namespaces: NAMESPACES, extensionCrds: true }, []],
+    ])("to make what is missing of what is added: %s", (_, present, made) => {
+        const how = { ...ADDED, present: { ...ABSENT, ...present }, change: false };
+        const asked = linkerd(how, radiusOf(web, {}, { waiting: "unchanged" }));
+        const creates = asked.filter((one) =>
+            /^create .* (\*|linkerd-(cni|smi)) always$/.test(one),
+        );
+        expect(creates).toEqual(made.map((one) => `create ${one} always`));
     });
 
     it("to restart just the kinds that restart, where they are", () => {

@@ -7,6 +7,7 @@ import { istioReview } from "../../plan/istio/review";
 import { linkerdReview, withPermissions, type Found } from "../../plan/linkerdReview";
 import { NOTHING, verdictOf } from "../../plan/policy/rules";
 import { review } from "../../plan/review";
+import type { HealthCni } from "../../plan/checks/observation";
 import { liveOf } from "./support/istioCluster";
 import { EMPTY, NOTHING as NOT_INSTALLED, VIZ } from "./support/live";
 import { dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
@@ -32,6 +33,8 @@ const found = (fields: Partial<Found> = {}): Found => ({
     path: verdictOf("linkerd", [OLD, NEW], NOTHING),
     notices: [],
     verdicts: [],
+    cni: undefined,
+    extensions: { live: [], trafficSplits: undefined },
     ...fields,
 });
 const NONE = { asked: 0, missing: [], maybe: [] };
@@ -89,6 +92,41 @@ describe("the review of an update", () => {
             asked.find(({ verb, resource }) => verb === "create" && resource === kind),
         );
         expect(creates.map((one) => one?.needed)).toEqual(needed);
+    });
+
+    it("asks to make an extension and a CNI plugin, as long as the stack has none that runs", () => {
+        const live = { ...EMPTY, installed: true, linkerdVersion: OLD };
+        const file = parseConfig({
+            ...{ context: "prod", clusterUid: "0a1b-2c", linkerdVersion: OLD },
+            ...{ cni: { enabled: true }, extensions: { smi: { version: "1.0.4" } } },
+        }) as LinkerdStackConfig;
+        const created = (fields: Partial<Found>) =>
+            linkerdReview(found({ config: file, live, ...fields }))
+                .asked.filter(
+                    ({ verb, namespace, needed }) =>
+                        [verb, needed, namespace?.slice(0, 8)].join() === "create,always,linkerd-",
+                )
+                .map(({ resource, namespace }) => `${namespace} ${resource}`);
+        const smi = { namespace: "linkerd-smi", name: "smi", stack: undefined, versions: [] };
+        const objects = Object.fromEntries(
+            ["ConfigMap", "ClusterRole", "ClusterRoleBinding", "ServiceAccount", "DaemonSet"].map(
+                (kind) => [kind, true],
+            ),
+        ) as HealthCni["objects"];
+        const cniOf = (stack: string) => ({
+            value: { objects, ready: 1, desired: 1, owners: [stack] },
+        });
+        const all = [
+            ...["configmaps", "daemonsets.apps", "serviceaccounts"].map(
+                (one) => `linkerd-cni ${one}`,
+            ),
+            ...["deployments.apps", "serviceaccounts"].map((one) => `linkerd-smi ${one}`),
+        ];
+        expect(created({}).sort()).toEqual(all);
+        const idle = { live: [{ ...smi, workloads: 0 }], trafficSplits: undefined };
+        expect(created({ cni: cniOf("another"), extensions: idle }).sort()).toEqual(all);
+        const running = { live: [{ ...smi, workloads: 1 }], trafficSplits: undefined };
+        expect(created({ cni: cniOf(found().stack), extensions: running })).toEqual([]);
     });
 
     it("says why the data plane is unknown", () => {
