@@ -9,6 +9,52 @@ import { at } from "./values";
 export const CNI_CHART = "linkerd2-cni";
 export const CNI_NAMESPACE = "linkerd-cni";
 
+/** Where the pods of a plugin's DaemonSet are. */
+export interface PluginPods {
+    /** Nodes that are to have one. */
+    readonly desired: number;
+    readonly pods: readonly {
+        readonly node: string;
+        /** Ready, and not on its way out. */
+        readonly ready: boolean;
+        /** Of its template. */
+        readonly hash: string | undefined;
+    }[];
+    /** Names of nodes that are not ready, whoever has pods there. */
+    readonly notReady: ReadonlySet<string>;
+}
+
+/**
+ * On how many nodes the plugin is. One that is not ready is named, not counted: no pod starts there, with a plugin or without,
+ * and nobody's update makes it ready.
+ * @param hash of the template that counts; undefined: any
+ */
+export function onNodes(
+    { desired, pods, notReady }: PluginPods,
+    hash?: string,
+): Pick<HealthCni, "ready" | "desired" | "down"> {
+    const nodes = new Set(pods.map(({ node }) => node));
+    const down = [...nodes].filter((node) => notReady.has(node)).sort();
+    const serving = pods.filter(
+        (pod) => pod.ready && !notReady.has(pod.node) && (hash === undefined || pod.hash === hash),
+    );
+    return {
+        ready: new Set(serving.map(({ node }) => node)).size,
+        desired: Math.max(0, desired - down.length),
+        down,
+    };
+}
+
+/** `the CNI plugin is ready on 2 of 2 nodes (beside node-3, not ready itself)`. */
+export function onNodesText({ ready, desired, down }: ReturnType<typeof onNodes>): string {
+    const shown = down.length > 5 ? [...down.slice(0, 5), `${down.length - 5} more`] : down;
+    const beside =
+        down.length === 0
+            ? ""
+            : ` (beside ${shown.join(", ")}, not ready ${down.length > 1 ? "themselves" : "itself"})`;
+    return `the CNI plugin is ready on ${ready} of ${desired} nodes${beside}`;
+}
+
 /** Whether new pods rely on the plugin: they get no linkerd-init. */
 export function usesCni({ controlPlane }: Pick<Settings, "controlPlane">): boolean {
     return at(controlPlane, "cniEnabled") === true;
@@ -66,7 +112,7 @@ export function cniFaults(
             },
         ];
     }
-    const { objects, ready, desired, owners } = read.value;
+    const { objects, ready, desired, down, owners } = read.value;
     // The namespace says nothing: it stays when the stack's own plugin goes, and somebody may put another there.
     const foreign = owners.filter((one) => one !== stack);
     if (cni.enabled) {
@@ -111,7 +157,7 @@ export function cniFaults(
                   {
                       subject,
                       value: "true",
-                      rule: `the CNI plugin is ready on ${ready} of ${desired} nodes: pods on the others would not start`,
+                      rule: `${onNodesText({ ready, desired, down })}: pods on the others would not start`,
                       next: "kubectl get pods -A -l k8s-app=linkerd-cni -o wide, mend it, then: pulumi up",
                   },
               ]),

@@ -87,7 +87,11 @@ export const proxySettingsInput = z.strictObject({
 export type ProxySettingsInput = z.infer<typeof proxySettingsInput>;
 
 /** What the gate behind the CNI plugin reads on stdin. */
-export const cniReadyInput = z.strictObject({ cluster });
+export const cniReadyInput = z.strictObject({
+    cluster,
+    /** Of the control plane: `edge-24.7.5`. */
+    version: z.string(),
+});
 
 export type CniReadyInput = z.infer<typeof cniReadyInput>;
 

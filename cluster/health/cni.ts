@@ -1,13 +1,14 @@
-import type { V1DaemonSet } from "@kubernetes/client-node";
+import type { V1DaemonSet, V1Node, V1Pod } from "@kubernetes/client-node";
 import type { HealthCni } from "../../plan/checks/observation";
 import type { Read } from "../../plan/checks/result";
+import { onNodes, type PluginPods } from "../../plan/cni";
 import type { KubeApi } from "../api";
 import { STACK_ANNOTATION } from "../linkerd";
 import { listOf, objectAt } from "./read";
 
 const NAME = "linkerd-cni";
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
-/** Its chart puts it on the DaemonSet, whose namespace is the user's choice. */
+/** Its chart puts it on DaemonSet and pods, whose namespace is the user's choice. */
 const LABEL = "k8s-app=linkerd-cni";
 
 /** The CNI plugin, as its chart names it; the first read that is refused makes all of it unknown. */
@@ -20,15 +21,17 @@ export async function readCni(api: KubeApi): Promise<Read<HealthCni>> {
     }
     const [found] = sets.value;
     const own = `/api/v1/namespaces/${found?.metadata?.namespace ?? NAME}`;
-    const [config, role, binding, account] = await Promise.all([
+    const [config, role, binding, account, pods] = await Promise.all([
         objectAt(api, `${own}/configmaps/linkerd-cni-config`),
         objectAt(api, `${RBAC}/clusterroles/${NAME}`),
         objectAt(api, `${RBAC}/clusterrolebindings/${NAME}`),
         objectAt(api, `${own}/serviceaccounts/${NAME}`),
+        readPluginPods(api, found),
     ]);
-    const refused = [config, role, binding, account].find((one) => "unknown" in one);
-    if (refused && "unknown" in refused) {
-        return refused;
+    for (const one of [config, role, binding, account, pods]) {
+        if ("unknown" in one) {
+            return one;
+        }
     }
     const exists = (one: Read<unknown>) => "value" in one && one.value !== undefined;
     return {
@@ -40,9 +43,57 @@ export async function readCni(api: KubeApi): Promise<Read<HealthCni>> {
                 ServiceAccount: exists(account),
                 DaemonSet: found !== undefined,
             },
-            ready: found?.status?.numberReady ?? 0,
-            desired: found?.status?.desiredNumberScheduled ?? 0,
+            ...("value" in pods ? onNodes(pods.value) : { ready: 0, desired: 0, down: [] }),
             owners: sets.value.map(({ metadata }) => metadata?.annotations?.[STACK_ANNOTATION]),
         },
     };
+}
+
+/** Where the pods of a plugin's DaemonSet are; undefined: there is none. */
+export async function readPluginPods(
+    api: KubeApi,
+    set: V1DaemonSet | undefined,
+): Promise<Read<PluginPods>> {
+    const namespace = set?.metadata?.namespace;
+    if (namespace === undefined) {
+        return { value: { desired: 0, pods: [], notReady: new Set() } };
+    }
+    const pods = await listOf(api, `/api/v1/namespaces/${namespace}/pods`, podOf, {
+        labelSelector: LABEL,
+    });
+    const notReady = await listOf(api, "/api/v1/nodes", ({ metadata, status }: V1Node) =>
+        isReady(status) ? undefined : (metadata?.name ?? ""),
+    );
+    return "unknown" in pods
+        ? pods
+        : "unknown" in notReady
+          ? notReady
+          : {
+                value: {
+                    desired: set?.status?.desiredNumberScheduled ?? 0,
+                    pods: pods.value,
+                    notReady: new Set(notReady.value),
+                },
+            };
+}
+
+function isReady(status: V1Node["status"] | V1Pod["status"]): boolean {
+    const conditions: readonly { type: string; status: string }[] = status?.conditions ?? [];
+    return conditions.some((one) => one.type === "Ready" && one.status === "True");
+}
+
+function podOf({ metadata, spec, status }: V1Pod): PluginPods["pods"][number] {
+    return {
+        // Before it has a node, its affinity names the one that it is for.
+        node: spec?.nodeName ?? intendedNode(spec),
+        ready: isReady(status) && metadata?.deletionTimestamp === undefined,
+        hash: metadata?.labels?.["controller-revision-hash"],
+    };
+}
+
+function intendedNode(spec: V1Pod["spec"]): string {
+    const { requiredDuringSchedulingIgnoredDuringExecution: required } =
+        spec?.affinity?.nodeAffinity ?? {};
+    const fields = required?.nodeSelectorTerms[0]?.matchFields ?? [];
+    return fields.find(({ key }) => key === "metadata.name")?.values?.[0] ?? "";
 }

@@ -19,12 +19,14 @@ export interface LinkerdCniArgs {
     readonly chart: string;
     /** Values of the chart. All must be known in preview. */
     readonly values: Readonly<Record<string, unknown>>;
+    /** Of the control plane that follows: `edge-24.7.5`. */
+    readonly version: string;
     readonly cluster: CniReadyInput["cluster"];
     /** The stack that owns it, as written into the namespace's annotation. */
     readonly stack: string;
 }
 
-/** Linkerd's CNI plugin. It is done when its pod of this version is ready on every node. The namespace stays after a destroy. */
+/** Linkerd's CNI plugin. It is done when its pod of this version is ready on every node that is ready. The namespace stays after a destroy. */
 export class LinkerdCni extends pulumi.ComponentResource {
     constructor(name: string, args: LinkerdCniArgs, opts?: pulumi.ComponentResourceOptions) {
         super("mesh-upgrade:linkerd:LinkerdCni", name, {}, opts);
@@ -59,7 +61,10 @@ export class LinkerdCni extends pulumi.ComponentResource {
             {
                 ...programCommand,
                 create: "rollout/linkerd/cniReady.ts",
-                stdin: JSON.stringify({ cluster: args.cluster } satisfies CniReadyInput),
+                stdin: JSON.stringify({
+                    cluster: args.cluster,
+                    version: args.version,
+                } satisfies CniReadyInput),
                 triggers: [hashOf({ path, values })],
             },
             { parent: this, dependsOn: chart },

@@ -101,7 +101,10 @@ export function declareLinkerd({
         ? [
               new LinkerdCni(
                   "linkerd-cni",
-                  { chart: chart(CNI_CHART), values: config.cni.values, cluster: address, stack },
+                  {
+                      ...{ chart: chart(CNI_CHART), values: config.cni.values },
+                      ...{ version: plan.version.tag, cluster: address, stack },
+                  },
                   { provider, dependsOn: crds },
               ),
           ]

@@ -1,4 +1,5 @@
 import type { Evaluators } from "./evaluator";
+import { onNodesText } from "../cni";
 import type { HealthCni, LinkerdHealth } from "./observation";
 import { failed, given, ok, skipped, type Finding } from "./result";
 
@@ -18,11 +19,7 @@ export const cniChecks: Evaluators = {
     "cni-plugin-sa-exists": exists("ServiceAccount"),
     "cni-plugin-ds-exists": exists("DaemonSet"),
     "cni-plugin-ready": (health) =>
-        withPlugin(health, ({ ready, desired }) =>
-            ready === desired
-                ? ok(`the CNI plugin is ready on ${ready} nodes`)
-                : failed(`the CNI plugin is ready on ${ready} of ${desired} nodes`),
-        ),
+        withPlugin(health, (cni) => (cni.ready === cni.desired ? ok : failed)(onNodesText(cni))),
 };
 
 function withPlugin({ cni }: LinkerdHealth, judge: (cni: HealthCni) => Finding): Finding {

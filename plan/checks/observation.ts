@@ -80,8 +80,11 @@ export interface HealthCni {
             boolean
         >
     >;
+    /** Nodes with a ready pod of it, of those that are ready and are to have one. */
     readonly ready: number;
     readonly desired: number;
+    /** Names of nodes that are to have one and are not ready: no pod can start there. */
+    readonly down: readonly string[];
     /** Of each of its DaemonSets, wherever it is, the stack that made it; undefined: somebody else. */
     readonly owners: readonly (string | undefined)[];
 }

@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fakeNode } from "../../embedded/nodes";
 import { readEvents, type EngineStep } from "./support/events";
 import { NEW, OLD, startJourney, type Journey } from "./support/journey";
 import { snapshot } from "./support/snapshot";
+import { waitFor } from "./support/waiting";
 
 // No network is set up on simulated nodes: that traffic is redirected is not shown.
 describe("with the CNI plugin pods need no rights of their own, and it is always there before they rely on it", () => {
@@ -60,15 +62,55 @@ describe("with the CNI plugin pods need no rights of their own, and it is always
         await journey.expectNoChanges();
     });
 
-    it("step 4: taken back with the version, pods have linkerd-init again, and the plugin goes last", async () => {
-        await journey.stack.edit("cni", undefined);
+    it("step 4: the way back waits for no node that is down", async () => {
+        await createNode(journey, DOWN);
         await journey.editVersion(OLD);
+        const { output } = await journey.up();
+        expect(output).toContain(`(beside ${DOWN}, not ready itself)`);
+        expect(await initContainers(journey, "shop")).toEqual(["linkerd-network-validator"]);
+        expect((await plugin(journey))?.ready).toBe(3);
+        await journey.expectNoChanges();
+        await deleteNode(journey, DOWN);
+    });
+
+    it("step 5: given up, pods have linkerd-init again, and the plugin goes last", async () => {
+        await journey.stack.edit("cni", undefined);
         await journey.up();
         expect(await initContainers(journey, "shop")).toEqual(["linkerd-init"]);
         expect(await plugin(journey)).toBeUndefined();
         await journey.expectNoChanges();
     });
 });
+
+const DOWN = "node-down";
+
+/** A node for which nobody plays the kubelet; the plugin's DaemonSet has a pod for it, which never starts. */
+async function createNode({ connection }: Journey, name: string): Promise<void> {
+    const metadata = { name, labels: { "kubernetes.io/os": "linux" } };
+    await connection.core.createNode({ body: { ...fakeNode(9), metadata } });
+    await waitFor(
+        "a pod of the plugin",
+        async () => (await pluginPods(connection, name)).length > 0,
+    );
+}
+
+/** With its pods: nobody else would say that they have ended. */
+async function deleteNode({ connection }: Journey, name: string): Promise<void> {
+    await connection.core.deleteNode({ name });
+    for (const pod of await pluginPods(connection, name)) {
+        await connection.core.deleteNamespacedPod({
+            ...{ namespace: "linkerd-cni", name: pod, gracePeriodSeconds: 0 },
+        });
+    }
+}
+
+async function pluginPods({ core }: Journey["connection"], node: string): Promise<string[]> {
+    const { items } = await core.listNamespacedPod({
+        namespace: "linkerd-cni",
+        fieldSelector: `spec.nodeName=${node}`,
+    });
+    return items.map(({ metadata }) => metadata?.name ?? "");
+}
 
 async function plugin({ connection }: Journey) {
     const { items } = await connection.apps.listDaemonSetForAllNamespaces({

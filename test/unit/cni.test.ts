@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { cniFaults, cniValueFaults, usesCni } from "../../plan/cni";
+import { cniFaults, cniValueFaults, onNodes, onNodesText, usesCni } from "../../plan/cni";
 import type { HealthCni } from "../../plan/checks/observation";
 
 const STACK = "acme/mesh/prod";
@@ -13,6 +13,7 @@ const cniOf = (fields: Partial<HealthCni> = {}): HealthCni => ({
     },
     ready: 3,
     desired: 3,
+    down: [],
     owners: [undefined],
     ...fields,
 });
@@ -28,12 +29,9 @@ const faultsOf = (
     value: HealthCni,
     change: "upgrade" | "revert" | "none" = "upgrade",
 ) =>
-    cniFaults(
-        { cni: { enabled, values: {} } },
-        STACK,
-        { value },
-        change,
-    ).map(({ subject, rule }) => `${subject}: ${rule}`);
+    cniFaults({ cni: { enabled, values: {} } }, STACK, { value }, change).map(
+        ({ subject, rule }) => `${subject}: ${rule}`,
+    );
 
 describe("pods never rely on a CNI plugin that is not there", () => {
     it("what the user's own plugin needs is asked: that it is there, on every node", () => {
@@ -47,6 +45,24 @@ describe("pods never rely on a CNI plugin that is not there", () => {
         expect(faultsOf(false, cniOf({ ready: 2 }), "revert")).toEqual([]);
         expect(faultsOf(false, cniOf({ ready: 2 }), "none")).toEqual([]);
         expect(faultsOf(false, NONE, "revert")).toHaveLength(1);
+    });
+
+    it("a node that is not ready itself is named, not waited for", () => {
+        const pod = (node: string, ready: boolean, hash = "new") => ({ node, ready, hash });
+        const pods = {
+            desired: 3,
+            pods: [pod("a", true, "old"), pod("a", true), pod("b", true, "old"), pod("c", false)],
+            notReady: new Set(["c", "master"]),
+        };
+        expect(onNodes(pods)).toEqual({ ready: 2, desired: 2, down: ["c"] });
+        expect(onNodes(pods, "new")).toEqual({ ready: 1, desired: 2, down: ["c"] });
+        // Its kubelet is gone, and what it said last is not to be believed.
+        expect(onNodes({ ...pods, pods: [pod("a", true), pod("c", true)] }).ready).toBe(1);
+        expect(onNodes({ ...pods, notReady: new Set() })).toMatchObject({ ready: 2, desired: 3 });
+        expect(onNodesText(onNodes(pods))).toBe(
+            "the CNI plugin is ready on 2 of 2 nodes (beside c, not ready itself)",
+        );
+        expect(faultsOf(false, cniOf({ ready: 2, desired: 2, down: ["c"] }))).toEqual([]);
     });
 
     it("the stack's own is not taken away while it is needed", () => {

@@ -114,7 +114,7 @@ describe("the review of an update", () => {
             ),
         ) as HealthCni["objects"];
         const cniOf = (stack: string) => ({
-            value: { objects, ready: 1, desired: 1, owners: [stack] },
+            value: { objects, ready: 1, desired: 1, down: [], owners: [stack] },
         });
         const all = [
             ...["configmaps", "daemonsets.apps", "serviceaccounts"].map(

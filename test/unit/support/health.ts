@@ -246,6 +246,7 @@ export async function healthy(): Promise<LinkerdHealth> {
                 },
                 ready: 3,
                 desired: 3,
+                down: [],
                 owners: [undefined],
             },
         },
