@@ -75,8 +75,6 @@ export interface Config {
     readonly kubeconfig: string | undefined;
     /** uid of namespace kube-system: binds the stack to one cluster. */
     readonly clusterUid: string;
-    /** Helm repository (https://...), OCI registry (oci://...) or directory with `<chart>-<version>` directories or archives. */
-    readonly charts: string;
     /** What charts are checked against. Defaults to nothing. */
     readonly verify: Verification;
     readonly rollout: Rollout;
@@ -90,6 +88,11 @@ export interface Config {
 /** Linkerd, upgraded in place. */
 export interface LinkerdStackConfig extends Config {
     readonly mesh: "linkerd";
+    /**
+     * Helm repository (https://...), OCI registry (oci://...) or directory with `<chart>-<version>` directories or archives.
+     * Defaults to the repository of each release's channel.
+     */
+    readonly charts: string | undefined;
     readonly linkerdVersion: LinkerdVersion;
     /** What is there and was not made by this stack is taken over, its settings included. Defaults to false. */
     readonly adopt: boolean;
@@ -128,6 +131,8 @@ export interface ChartSection {
 /** Istio or Anthos Service Mesh, by revisions side by side. */
 export interface IstioStackConfig extends Config {
     readonly mesh: "istio";
+    /** The same of Istio's charts. Defaults to the repository of Istio's releases. */
+    readonly charts: string;
     readonly istio: IstioConfig;
 }
 
@@ -317,8 +322,6 @@ const NEXT: Readonly<Record<string, string>> = {
         "set identity.source to generated, adopted or cert-manager, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
 };
 
-/** The Helm repository of Linkerd's edge channel. */
-export const EDGE_REPOSITORY = "https://helm.linkerd.io/edge";
 /** The Helm repository of Istio's releases. */
 export const ISTIO_REPOSITORY = "https://istio-release.storage.googleapis.com/charts";
 
@@ -392,7 +395,7 @@ export function parseConfig(
         ...common,
         mesh: "linkerd",
         linkerdVersion: version as LinkerdVersion,
-        charts: charts || EDGE_REPOSITORY,
+        charts: charts || undefined,
         ...{ adopt, prune, highAvailability, identity, backup, crds, controlPlane, viz },
         ...{ cni, proxy, extensions },
         certificates: {

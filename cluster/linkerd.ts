@@ -16,6 +16,7 @@ import {
 import { POD_SECURITY } from "../plan/podSecurity";
 import { readRecord, VERSIONS_ANNOTATION } from "../plan/policy/record";
 import { at } from "../plan/values";
+import { isFault, parseLinkerdVersion } from "../plan/versions";
 import {
     WEBHOOK_CA_SECRET,
     WEBHOOKS,
@@ -230,9 +231,9 @@ function keyPair(secret: k8s.V1Secret | undefined): KeyPair | undefined {
 function madeBy({ metadata }: k8s.V1CustomResourceDefinition) {
     const chart = /^linkerd-crds-(.+)$/.exec(metadata?.labels?.["helm.sh/chart"] ?? "")?.[1];
     const maker = metadata?.annotations?.["linkerd.io/created-by"];
-    const release = /^linkerd\/cli edge-(\S+)$/.exec(maker ?? "")?.[1];
+    const release = parseLinkerdVersion(/^linkerd\/cli (\S+)$/.exec(maker ?? "")?.[1] ?? "");
     return {
-        chartVersion: release ? `20${release}` : chart,
+        chartVersion: isFault(release) ? chart : release.charts["linkerd-crds"],
         linkerd: chart !== undefined || maker?.startsWith("linkerd/") === true,
     };
 }

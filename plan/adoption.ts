@@ -19,7 +19,14 @@ import {
     type Settings,
 } from "./settings";
 import { at, merge } from "./values";
-import { isFault, parseLinkerdVersion } from "./versions";
+import {
+    isFault,
+    parseLinkerdVersion,
+    repositoryOf,
+    versionOfChart,
+    type LinkerdChart,
+    type LinkerdVersion,
+} from "./versions";
 import { vizSettings } from "./vizSettings";
 
 /** Annotation of viz's pods, for the post-renderer only: checksums to keep, by Deployment, as JSON. */
@@ -55,15 +62,15 @@ export interface ChartName {
 /** By chart: `linkerd-viz 2024.5.3`. */
 export type Defaults = ReadonlyMap<string, ChartDefaults>;
 
-export const CHARTS: Readonly<Record<Section, string>> = {
+export const CHARTS = {
     crds: "linkerd-crds",
     controlPlane: "linkerd-control-plane",
     viz: "linkerd-viz",
-};
+} as const satisfies Readonly<Record<Section, LinkerdChart>>;
 
 type AdoptionConfig = Pick<
     LinkerdStackConfig,
-    "adopt" | "linkerdVersion" | "crds" | "controlPlane" | "viz"
+    "adopt" | "linkerdVersion" | "charts" | "crds" | "controlPlane" | "viz"
 >;
 
 /**
@@ -96,16 +103,28 @@ function withSource(
 ): ChartName[] {
     return sections
         .map((section) => {
-            const chart = runningChart(section, live);
-            return chart && { ...chart, source: config[section].charts };
+            const release = runningRelease(section, live);
+            const source = config[section].charts ?? config.charts;
+            return (
+                release && { ...chartOf(section, release), source: source ?? repositoryOf(release) }
+            );
         })
         .filter((one) => one !== undefined);
 }
 
 export function runningChart(section: Section, live: LiveLinkerd): ChartName | undefined {
-    const release = section === "viz" ? vizRelease(live.installation) : live.linkerdVersion;
-    const version = parseLinkerdVersion(release ?? "");
-    return isFault(version) ? undefined : { name: CHARTS[section], version: version.chartVersion };
+    const release = runningRelease(section, live);
+    return release && chartOf(section, release);
+}
+
+function runningRelease(section: Section, live: LiveLinkerd): LinkerdVersion | undefined {
+    const tag = section === "viz" ? vizRelease(live.installation) : live.linkerdVersion;
+    const release = parseLinkerdVersion(tag ?? "");
+    return isFault(release) ? undefined : release;
+}
+
+function chartOf(section: Section, { charts }: LinkerdVersion): ChartName {
+    return { name: CHARTS[section], version: charts[CHARTS[section]] };
 }
 
 function defaultsOf(chart: ChartName | undefined, defaults: Defaults): ChartDefaults | undefined {
@@ -236,7 +255,7 @@ function liveViz(live: LiveLinkerd, defaults: Defaults): ChartValues {
 /** The release that viz is of, `edge-24.5.3`, as far as it can be known. */
 function vizRelease({ release, viz }: LiveInstallation): string | undefined {
     return release
-        ? release.chartVersion.replace(/^20/, "edge-")
+        ? versionOfChart("linkerd-viz", release.chartVersion)?.tag
         : viz.map(({ createdBy }) => createdBy?.split(" ").at(-1)).find(Boolean);
 }
 
@@ -288,8 +307,8 @@ function unknownLines(
     { config, live, defaults }: { config: AdoptionConfig; live: LiveLinkerd; defaults: Defaults },
 ): string[] {
     const running = runningChart(section, live);
-    const { chartVersion: version } = config.linkerdVersion;
     const name = CHARTS[section];
+    const version = config.linkerdVersion.charts[name];
     const target = defaultsOf({ name, version }, defaults);
     if (
         !target ||

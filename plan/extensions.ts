@@ -3,7 +3,7 @@ import type { LiveExtension } from "../cluster/extensions";
 import type { LiveTrafficSplits } from "../cluster/trafficSplits";
 import type { ChartValues, LinkerdStackConfig } from "../config";
 import type { Fault } from "./faults";
-import { compareReleases, releaseOf } from "./releases";
+import { reaches, releaseOf } from "./releases";
 
 /** An extension that the stack file brings. */
 export interface PlannedExtension {
@@ -223,11 +223,6 @@ function meaningOf(one: LiveExtension, { from, to }: Way): string {
         default:
             return `is not known to this program: look whether it goes with ${to}`;
     }
-}
-
-function reaches(to: string, marker: string): boolean {
-    const [target, mark] = [releaseOf(to), releaseOf(marker)];
-    return target !== undefined && mark !== undefined && compareReleases(target, mark) >= 0;
 }
 
 /** Where what runs is no release, it may be of before. */

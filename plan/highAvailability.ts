@@ -39,7 +39,7 @@ export function highAvailabilityValues(
     ];
     const of = (section: Section) =>
         config.highAvailability && sections.includes(section)
-            ? defaults.get(`${CHARTS[section]} ${config.linkerdVersion.chartVersion}`)
+            ? defaults.get(`${CHARTS[section]} ${config.linkerdVersion.charts[CHARTS[section]]}`)
             : undefined;
     const plain =
         config.highAvailability &&
@@ -50,7 +50,7 @@ export function highAvailabilityValues(
         .map((section) => ({
             subject: "highAvailability",
             value: "true",
-            rule: `chart ${CHARTS[section]} ${config.linkerdVersion.chartVersion} has no values-ha.yaml, which says what it means`,
+            rule: `chart ${CHARTS[section]} ${config.linkerdVersion.charts[CHARTS[section]]} has no values-ha.yaml, which says what it means`,
             next: `use the published chart, or set highAvailability: false and write the values under ${section}.values`,
         }));
     return {

@@ -30,19 +30,13 @@ import {
     type ConfiguredNamespace,
     type ProxySettingsPlan,
 } from "./proxySettings";
+import { compareReleases, reaches, releaseOf } from "./releases";
 import type { Section, Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
 import { backendFaults } from "./vizBackends";
 import { claimFaults } from "./vizSettings";
-import {
-    compareVersions,
-    isFault,
-    latest,
-    parseLinkerdVersion,
-    versionOfChart,
-    type LinkerdVersion,
-} from "./versions";
+import { latest, versionOfChart, type LinkerdVersion } from "./versions";
 import { releaseFaults, releaseKeyFaults } from "./vizRelease";
 import { planWebhookCertificates, type WebhookCertificates } from "./webhooks";
 
@@ -84,7 +78,7 @@ export interface LinkerdPlan {
 
 /** CRDs move forward only: the API server refuses a set that lacks a stored version. */
 export function crdVersion(config: LinkerdVersion, live: LiveLinkerd): LinkerdVersion {
-    const versions = live.crds.map((crd) => versionOfChart(crd.chartVersion ?? ""));
+    const versions = live.crds.map((crd) => versionOfChart(CHARTS.crds, crd.chartVersion ?? ""));
     return latest([config, ...versions.filter((one) => one !== undefined)]) ?? config;
 }
 
@@ -153,8 +147,8 @@ export function isGatewayApi(crd: string): boolean {
     return crd.endsWith(".gateway.networking.k8s.io");
 }
 
-/** From this chart on the CRDs of the Gateway API come only where the values ask for them. */
-const GATEWAY_API_OPTIONAL = "2025.9.4";
+/** From this release on the CRDs of the Gateway API come only where the values ask for them. */
+const GATEWAY_API_OPTIONAL = "edge-25.9.4";
 
 /** The name of before wins where both are set (linkerd-crds from edge-25.3.2 on, gateway.networking.k8s.io_httproutes.yaml). */
 export function bringsGatewayApi({
@@ -162,9 +156,7 @@ export function bringsGatewayApi({
     linkerdVersion,
 }: Pick<LinkerdStackConfig, "crds" | "linkerdVersion">): boolean {
     const asked = crds.values["enableHttpRoutes"] ?? crds.values["installGatewayAPI"];
-    return typeof asked === "boolean"
-        ? asked
-        : semver.lt(linkerdVersion.chartVersion, GATEWAY_API_OPTIONAL);
+    return typeof asked === "boolean" ? asked : !reaches(linkerdVersion.tag, GATEWAY_API_OPTIONAL);
 }
 
 /** Faults of charts that do not run on this API server. Helm would refuse them too, so no override helps. */
@@ -298,7 +290,7 @@ export async function planLinkerd(
         before: change === "none" ? undefined : runningChart(section, live),
         target: {
             name: CHARTS[section],
-            version: (section === "crds" ? crds : version).chartVersion,
+            version: (section === "crds" ? crds : version).charts[CHARTS[section]],
         },
     });
     const unknown = unknownToTarget(
@@ -371,7 +363,7 @@ export async function planLinkerd(
         },
         lines: [
             `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
-            ...(compareVersions(crds, version) > 0
+            ...(compareReleases(crds, version) > 0
                 ? [
                       `CRDs stay at ${crds.tag}: they move forward only (linkerdVersion is ${version.tag}; the API server refuses to drop a stored version)`,
                   ]
@@ -405,8 +397,8 @@ export function changeOf(version: LinkerdVersion, live: LiveLinkerd): LinkerdPla
     if (!live.installed) {
         return "install";
     }
-    const from = parseLinkerdVersion(live.linkerdVersion ?? "");
-    const order = isFault(from) ? 1 : compareVersions(version, from);
+    const from = releaseOf(live.linkerdVersion);
+    const order = from ? compareReleases(version, from) : 1;
     return order === 0 ? "none" : order > 0 ? "upgrade" : "revert";
 }
 

@@ -1,5 +1,4 @@
 import type { Fault } from "./faults";
-import { isFault } from "./versions";
 
 /** A release of Linkerd of either channel, as it may be found in a cluster. */
 export interface LinkerdRelease {
@@ -46,26 +45,27 @@ const PARTS =
 
 /** Reads `edge-24.7.5` or `stable-2.14.10`; a fault about `subject` for any other text, release candidates among them. */
 export function parseRelease(text: string, subject: string): LinkerdRelease | Fault {
-    const [whole, ...groups] = PARTS.exec(text) ?? [];
-    const [a = NaN, b = NaN, c = NaN] = groups.filter((one) => one !== undefined).map(Number);
-    if (whole === undefined || !Number.isSafeInteger(b) || !Number.isSafeInteger(c)) {
-        return {
+    return (
+        releaseOf(text) ?? {
             subject,
             value: text,
             rule: "a release of Linkerd reads edge-YY.M.N (year, month 1-12, number) or stable-2.MINOR.PATCH, without leading zeros",
             next: "linkerd.io/releases lists them",
-        };
+        }
+    );
+}
+
+/** The release, or undefined for a text that is none. */
+export function releaseOf(text = ""): LinkerdRelease | undefined {
+    const [whole, ...groups] = PARTS.exec(text) ?? [];
+    const [a = NaN, b = NaN, c = NaN] = groups.filter((one) => one !== undefined).map(Number);
+    if (whole === undefined || !Number.isSafeInteger(b) || !Number.isSafeInteger(c)) {
+        return undefined;
     }
     const numbers = [a, b, c] as const;
     return text.startsWith("stable-")
         ? { tag: text, channel: "stable", numbers, minor: b }
         : { tag: text, channel: "edge", numbers, minor: minorOfEdge(numbers) };
-}
-
-/** The release, or undefined for a text that is none. */
-export function releaseOf(text: string | undefined): LinkerdRelease | undefined {
-    const release = parseRelease(text ?? "", "version");
-    return isFault(release) ? undefined : release;
 }
 
 /**
@@ -74,6 +74,12 @@ export function releaseOf(text: string | undefined): LinkerdRelease | undefined 
  */
 export function compareReleases(a: LinkerdRelease, b: LinkerdRelease): number {
     return a.minor - b.minor || compareNumbers(a.numbers, b.numbers);
+}
+
+/** Whether a release is `marker` or one that came after it; false for a text that is no release. */
+export function reaches(tag: string | undefined, marker: string): boolean {
+    const [release, mark] = [releaseOf(tag), releaseOf(marker)];
+    return release !== undefined && mark !== undefined && compareReleases(release, mark) >= 0;
 }
 
 /** The release to go through for a minor; undefined: not known. */

@@ -17,7 +17,7 @@ import type { Fault } from "./faults";
 import { ISSUED_AT, ISSUER_SECRET, type Identity, type IdentityByCertManager } from "./identity";
 import { withoutDerived, type Settings } from "./settings";
 import { at, controlPlaneValues } from "./values";
-import { versionOfChart, type LinkerdVersion } from "./versions";
+import { isFault, parseLinkerdVersion, versionOfChart, type LinkerdVersion } from "./versions";
 import { WEBHOOKS, webhookSecret, type WebhookCertificates } from "./webhooks";
 
 /** Rendered YAML of one chart, checked; its scalars are read as text only, and so written as they stood. */
@@ -67,7 +67,7 @@ export function renderedCrds(
     version: LinkerdVersion,
 ): RenderedChart | readonly Fault[] {
     const subject = "crds.manifests";
-    const render = `render them with linkerd ${version.tag} (linkerd install --crds), or: helm template linkerd-crds --version ${version.chartVersion}`;
+    const render = `render them with linkerd ${version.tag} (linkerd install --crds), or: helm template linkerd-crds --version ${version.charts["linkerd-crds"]}`;
     const others = documents.filter((one) => textAt(one, "kind") !== "CustomResourceDefinition");
     const unmarked = documents.filter((one) => crdVersionOf(one) === undefined);
     const versions = [...new Set(documents.map(crdVersionOf))].filter((one) => one !== undefined);
@@ -89,7 +89,7 @@ export function renderedCrds(
             },
         ];
     }
-    if (versions.length !== 1 || versions[0] !== version.tag) {
+    if (versions.length !== 1 || !versions.every((tag) => haveSameCrds(tag, version))) {
         return [
             {
                 subject,
@@ -102,7 +102,7 @@ export function renderedCrds(
     const gatewayApi = documents.some((one) => nameOf(one).endsWith(".gateway.networking.k8s.io"));
     const marked = documents.map((one) => {
         const copy = one.clone();
-        const label = `linkerd-crds-${version.chartVersion}`;
+        const label = `linkerd-crds-${version.charts["linkerd-crds"]}`;
         copy.setIn(["metadata", "labels", "helm.sh/chart"], scalar(label));
         const maker = ["metadata", "annotations", "linkerd.io/created-by"];
         // Charts write no release there unless values say it, as those of the stack do.
@@ -114,11 +114,19 @@ export function renderedCrds(
     return { documents: marked, values: { enableHttpRoutes: gatewayApi } };
 }
 
+/** Releases may share the chart of the CRDs: those of stable-2.14 do. */
+function haveSameCrds(tag: string, { charts }: LinkerdVersion): boolean {
+    const found = parseLinkerdVersion(tag);
+    return !isFault(found) && found.charts["linkerd-crds"] === charts["linkerd-crds"];
+}
+
 function crdVersionOf(document: Document): string | undefined {
     const maker = textAt(document, "metadata", "annotations", "linkerd.io/created-by");
     const label = textAt(document, "metadata", "labels", "helm.sh/chart");
     const chart = /^linkerd-crds-(.+)$/.exec(label)?.[1];
-    return /^linkerd\/cli (\S+)$/.exec(maker)?.[1] ?? versionOfChart(chart ?? "")?.tag;
+    return (
+        /^linkerd\/cli (\S+)$/.exec(maker)?.[1] ?? versionOfChart("linkerd-crds", chart ?? "")?.tag
+    );
 }
 
 /** The rendered control plane without what the stack declares itself, or what is wrong with it. */
@@ -128,7 +136,7 @@ export function renderedControlPlane(
     version: LinkerdVersion,
 ): RenderedChart | readonly Fault[] {
     const subject = "controlPlane.manifests";
-    const render = `render it with linkerd ${version.tag} (linkerd install or linkerd upgrade), or: helm template linkerd-control-plane --namespace ${NAMESPACE} --version ${version.chartVersion}`;
+    const render = `render it with linkerd ${version.tag} (linkerd install or linkerd upgrade), or: helm template linkerd-control-plane --namespace ${NAMESPACE} --version ${version.charts["linkerd-control-plane"]}`;
     const own = documents.filter(
         (one) =>
             !(textAt(one, "kind") === "Namespace" && nameOf(one) === NAMESPACE) &&

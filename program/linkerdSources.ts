@@ -8,20 +8,21 @@ import { CNI_CHART } from "../plan/cni";
 import { plannedExtensions, type PlannedExtension } from "../plan/extensions";
 import { crdVersion, type LinkerdPlan } from "../plan/linkerd";
 import { withStacksOwn, write, type Rendered } from "../plan/rendered";
-import type { LinkerdVersion } from "../plan/versions";
+import { repositoryOf, type LinkerdChart, type LinkerdVersion } from "../plan/versions";
 import { backupFaults } from "../rollout/backup/faults";
 
 /** Where the manifests of target and live version come from, and whether the backup has a place. */
 export async function sourcesOf(config: LinkerdStackConfig, stack: string, live: LiveLinkerd) {
     const crds = crdVersion(config.linkerdVersion, live);
+    const repository = config.charts ?? repositoryOf(config.linkerdVersion);
     const [faults, { rendered, faults: unrendered }, charts, extensions, before] =
         await Promise.all([
             backupFaults(config.backup, stack),
             readRendered(config, crds),
-            locateCharts(config.charts, chartsOf(config, crds), process.cwd(), config.verify),
+            locateCharts(repository, chartsOf(config, crds), process.cwd(), config.verify),
             locateExtensions(plannedExtensions(config), config.verify),
             // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
-            locateCharts(config.charts, runningCharts(config, live)),
+            locateCharts(repository, runningCharts(config, live)),
         ]);
     const defaults = await readDefaults([...charts.located, ...before.located]);
     return { faults: [...faults, ...unrendered], charts, extensions, defaults, rendered };
@@ -29,17 +30,21 @@ export async function sourcesOf(config: LinkerdStackConfig, stack: string, live:
 
 /** The charts that the stack's parts come from; those of rendered YAML left out. */
 function chartsOf(
-    { linkerdVersion, crds, controlPlane, cni, viz }: LinkerdStackConfig,
+    { linkerdVersion, charts, crds, controlPlane, cni, viz }: LinkerdStackConfig,
     crdsAt: LinkerdVersion,
 ): readonly ChartRequest[] {
-    const version = linkerdVersion.chartVersion;
-    const ofCrds = { name: "linkerd-crds", version: crdsAt.chartVersion, source: crds.charts };
-    const ofControlPlane = { name: "linkerd-control-plane", version, source: controlPlane.charts };
+    const of = (name: LinkerdChart, own: string | undefined, release = linkerdVersion) => ({
+        name,
+        version: release.charts[name],
+        source: own ?? charts ?? repositoryOf(release),
+    });
     return [
-        ...(crds.manifests === undefined ? [ofCrds] : []),
-        ...(controlPlane.manifests === undefined ? [ofControlPlane] : []),
-        { name: "linkerd-viz", version, source: viz.charts },
-        ...(cni.enabled ? [{ name: CNI_CHART, version, source: cni.charts }] : []),
+        ...(crds.manifests === undefined ? [of("linkerd-crds", crds.charts, crdsAt)] : []),
+        ...(controlPlane.manifests === undefined
+            ? [of("linkerd-control-plane", controlPlane.charts)]
+            : []),
+        of("linkerd-viz", viz.charts),
+        ...(cni.enabled ? [of(CNI_CHART, cni.charts)] : []),
     ];
 }
 
@@ -53,7 +58,7 @@ export function wrapRendered(
         ...(crds
             ? [
                   wrapManifests(
-                      { name: "linkerd-crds", version: plan.crds.chartVersion },
+                      { name: "linkerd-crds", version: plan.crds.charts["linkerd-crds"] },
                       write(crds.documents),
                   ),
               ]
@@ -61,7 +66,10 @@ export function wrapRendered(
         ...(controlPlane
             ? [
                   wrapManifests(
-                      { name: "linkerd-control-plane", version: plan.version.chartVersion },
+                      {
+                          name: "linkerd-control-plane",
+                          version: plan.version.charts["linkerd-control-plane"],
+                      },
                       withStacksOwn(controlPlane.documents, plan, clusterUid),
                   ),
               ]

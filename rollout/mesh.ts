@@ -15,7 +15,8 @@ import { DEFAULT_RULES, ISTIO_RULES, type MetricRule } from "../plan/gates";
 import { takesOverAsItRuns } from "../plan/given";
 import { istioTarget } from "../plan/istio/target";
 import { compareIstio, parseIstioVersion, type IstioVersion } from "../plan/istio/versions";
-import { compareVersions, isFault, parseLinkerdVersion } from "../plan/versions";
+import { compareReleases, releaseOf } from "../plan/releases";
+import { isFault } from "../plan/versions";
 import { checkLines } from "../report/checks";
 import type { HealthChecks, RolloutTarget } from "./input";
 
@@ -144,8 +145,8 @@ export function isRevert(from: string | undefined, { mesh, version }: RolloutTar
         return false;
     }
     if (mesh === "linkerd") {
-        const [before, after] = [parseLinkerdVersion(from), parseLinkerdVersion(version)];
-        return !isFault(before) && !isFault(after) && compareVersions(after, before) < 0;
+        const [before, after] = [releaseOf(from), releaseOf(version)];
+        return before !== undefined && after !== undefined && compareReleases(after, before) < 0;
     }
     const [before, after] = [parseIstioVersion(from, "from"), parseIstioVersion(version, "to")];
     return !isFault(before) && !isFault(after) && compareIstio(after, before) < 0;

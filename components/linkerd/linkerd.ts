@@ -87,7 +87,7 @@ export function declareLinkerd({
         {
             chart: chart("linkerd-crds"),
             values: crdValues(plan.values.crds, plan.crds),
-            version: plan.crds.chartVersion,
+            version: plan.crds.charts["linkerd-crds"],
             cluster: address,
             stack,
         },

@@ -1,13 +1,15 @@
 import * as semver from "semver";
-import { parseLinkerdVersion, isFault } from "../versions";
+import { reaches, releaseOf } from "../releases";
 import type { Evaluators } from "./evaluator";
 import type { HealthAccess, LinkerdHealth } from "./observation";
 import { failed, given, noneOf, ok, skipped, type Finding } from "./result";
 
 /** From which release on which Kubernetes is asked for: the charts' kubeVersion. */
-const MINIMUM: readonly (readonly [chart: string, kubernetes: string])[] = [
-    ["2026.5.1", "1.31.0"],
-    ["0.0.0", "1.22.0"],
+const MINIMUM: readonly (readonly [release: string, kubernetes: string])[] = [
+    ["edge-26.5.1", "1.31.0"],
+    ["edge-25.2.3", "1.23.0"],
+    ["edge-24.3.1", "1.22.0"],
+    ["stable-2.14.0", "1.21.0"],
 ];
 
 /** Clocks may be five minutes and the ten seconds that a certificate allows apart (pkg/healthcheck, pkg/tls). */
@@ -20,13 +22,12 @@ export const apiChecks: Evaluators = {
 
 export const kubernetesVersionChecks: Evaluators = {
     "k8s-version": ({ live, expected }) => {
-        const version = parseLinkerdVersion(expected.version);
+        const version = releaseOf(expected.version);
         const server = semver.coerce(live.serverVersion);
-        if (isFault(version) || server === null) {
+        if (version === undefined || server === null) {
             return skipped(`no version can be compared with ${live.serverVersion}`);
         }
-        const [, minimum = "0.0.0"] =
-            MINIMUM.find(([chart]) => semver.gte(version.chartVersion, chart)) ?? [];
+        const [, minimum = "0.0.0"] = MINIMUM.find(([from]) => reaches(version.tag, from)) ?? [];
         return semver.gte(server, minimum)
             ? ok(`${live.serverVersion} is at least ${minimum}`)
             : failed(`${live.serverVersion} is older than ${minimum}, which ${version.tag} needs`);

@@ -1,6 +1,5 @@
 import { at } from "../values";
-import { isFault, parseLinkerdVersion } from "../versions";
-import * as semver from "semver";
+import { reaches } from "../releases";
 import type { Evaluators } from "./evaluator";
 import type { HealthService, HealthWebhooks, LinkerdHealth } from "./observation";
 import { allOf, failed, given, noneOf, ok, skipped, type Finding, type Read } from "./result";
@@ -19,7 +18,7 @@ const CRDS = [
     "serviceprofiles.linkerd.io",
 ];
 /** The first chart with externalworkloads. */
-const EXTERNAL_WORKLOADS = "2024.2.1";
+const EXTERNAL_WORKLOADS = "edge-24.2.1";
 
 const INJECTOR = ["linkerd-proxy-injector-webhook-config"];
 const VALIDATORS = [
@@ -66,9 +65,9 @@ export const configChecks: Evaluators = {
 };
 
 function crdsOf(version: string | undefined): string[] {
-    const parsed = parseLinkerdVersion(version ?? "");
-    const newer = !isFault(parsed) && semver.gte(parsed.chartVersion, EXTERNAL_WORKLOADS);
-    return newer ? [...CRDS, "externalworkloads.workload.linkerd.io"] : CRDS;
+    return reaches(version, EXTERNAL_WORKLOADS)
+        ? [...CRDS, "externalworkloads.workload.linkerd.io"]
+        : CRDS;
 }
 
 /** The configurations exist, and so does each Service that they call. */

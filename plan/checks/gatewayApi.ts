@@ -1,15 +1,14 @@
-import * as semver from "semver";
 import type { LiveLinkerd } from "../../cluster/linkerd";
 import type { LinkerdStackConfig } from "../../config";
 import { bringsGatewayApi, crdVersion, isGatewayApi, type LinkerdPlan } from "../linkerd";
 import { merge } from "../values";
-import { isFault, parseLinkerdVersion } from "../versions";
+import { reaches } from "../releases";
 import type { Evaluators } from "./evaluator";
 import type { LinkerdHealth } from "./observation";
 import { failed, ok, skipped } from "./result";
 
 /** From here on releases ask for them (github.com/linkerd/linkerd2/releases/tag/edge-25.3.4). */
-const MANDATORY = "2025.3.4";
+const MANDATORY = "edge-25.3.4";
 
 /** Of the planned update; where it is refused for other reasons, as far as values are known. */
 export function gatewayApiOf(
@@ -29,8 +28,7 @@ export function gatewayApiOf(
 
 export const gatewayApiChecks: Evaluators = {
     "gateway-api-crd": ({ live, gatewayApi }) => {
-        const version = parseLinkerdVersion(gatewayApi?.target ?? "");
-        if (isFault(version) || semver.lt(version.chartVersion, MANDATORY)) {
+        if (!reaches(gatewayApi?.target, MANDATORY)) {
             return skipped("the target does without the CRDs of the Gateway API");
         }
         const found = live.crds.filter(({ name }) => isGatewayApi(name));
@@ -39,7 +37,7 @@ export const gatewayApiChecks: Evaluators = {
             : gatewayApi?.brought === true
               ? ok("the chart linkerd-crds brings the CRDs of the Gateway API")
               : failed(
-                    `${version.tag} needs the CRDs of the Gateway API: there are none, and the chart linkerd-crds brings none; install the Gateway API, or set crds.values.enableHttpRoutes: true`,
+                    `${gatewayApi?.target} needs the CRDs of the Gateway API: there are none, and the chart linkerd-crds brings none; install the Gateway API, or set crds.values.enableHttpRoutes: true`,
                 );
     },
 };

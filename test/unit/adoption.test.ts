@@ -12,9 +12,10 @@ import type { Fault } from "../../plan/faults";
 import { ownershipFaults } from "../../plan/linkerd";
 import { NO_SETTINGS } from "../../plan/settings";
 import { claimFaults } from "../../plan/vizSettings";
-import { EMPTY, NOTHING } from "./support/live";
+import { EMPTY, NOTHING, releaseOf } from "./support/live";
 
 const STACK = "acme/mesh/prod";
+const EDGE_CHARTS = "https://helm.linkerd.io/edge";
 const configOf = (more: Record<string, unknown> = {}) =>
     parseConfig({
         context: "kind",
@@ -66,12 +67,47 @@ describe("taking over", () => {
     it("of a control plane of Helm's compares with the defaults of the release that runs", () => {
         const live = { values: { controllerLogLevel: "debug", controllerReplicas: 1 } };
         expect(runningCharts(configOf(), liveOf(live))).toEqual([
-            { name: "linkerd-control-plane", version: "2024.5.3" },
+            { name: "linkerd-control-plane", version: "2024.5.3", source: EDGE_CHARTS },
         ]);
         const charts = {
             "linkerd-control-plane 2024.5.3": { controllerLogLevel: "info", controllerReplicas: 1 },
         };
         expect(plan(live, {}, charts).base.controlPlane).toEqual({ controllerLogLevel: "debug" });
+    });
+
+    it.each([
+        {
+            name: "the repository of the channel that runs",
+            config: {},
+            source: "https://helm.linkerd.io/stable",
+        },
+        { name: "where all charts come from", config: { charts: "all" }, source: "all" },
+        {
+            name: "where this one comes from",
+            config: { charts: "all", controlPlane: { charts: "own" } },
+            source: "own",
+        },
+    ])("looks for the chart of a stable release that runs in $name", ({ config, source }) => {
+        const live = {
+            ...liveOf({ values: { controllerLogLevel: "debug" } }),
+            linkerdVersion: "stable-2.14.10",
+        };
+        const found = runningCharts(configOf({ ...config, viz: { enabled: false } }), live);
+        expect(found.find(({ name }) => name === "linkerd-control-plane")).toEqual({
+            ...{ name: "linkerd-control-plane", version: "1.16.11", source },
+        });
+    });
+
+    it("of viz's Helm release knows the release by its chart", () => {
+        const release = { ...releaseOf(1, "deployed"), chartVersion: "30.12.11" };
+        const live = { ...liveOf({ release }), linkerdVersion: "stable-2.14.10" };
+        const { importViz, compareViz } = planAdoption(
+            configOf({ linkerdVersion: "stable-2.14.10" }),
+            live,
+            STACK,
+            new Map([["linkerd-control-plane 1.16.11", { values: {}, templates: "" }]]),
+        ) as Adoption;
+        expect({ importViz, compareViz }).toEqual({ importViz: true, compareViz: true });
     });
 
     it("is refused where those defaults are not to be had", () => {
@@ -182,7 +218,7 @@ describe("taking over", () => {
             },
         };
         expect(runningCharts(configOf(), liveOf({ overrides: {}, viz }))).toEqual([
-            { name: "linkerd-viz", version: "2024.5.3" },
+            { name: "linkerd-viz", version: "2024.5.3", source: EDGE_CHARTS },
         ]);
         const live = { overrides: {}, viz, tapInjectorPolicy: "Fail" };
         const { keep, markViz } = plan(live, {}, charts);

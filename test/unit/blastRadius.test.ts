@@ -8,6 +8,7 @@ import type { ControlPlaneRadius } from "../../plan/review";
 import { EMPTY, NOTHING, VIZ } from "./support/live";
 import { dataPlaneOf, podOf, workloadOf } from "./support/meshedPods";
 import { NEW, OLD, radiusOf, STILL } from "./support/reviews";
+import { versionAt } from "./support/releases";
 
 const pods = (name: string, count: number, fields: Parameters<typeof podOf>[0] = {}) =>
     Array.from({ length: count }, (_, index) =>
@@ -198,7 +199,7 @@ describe("of Linkerd's own workloads", () => {
             viz: [component("tap", 1)],
         },
     };
-    const version = { tag: NEW, chartVersion: "2024.7.5" as const };
+    const version = versionAt(NEW);
     const names = (change: "install" | "upgrade" | "revert" | "none", viz = true) =>
         linkerdControlPlane({ change, version, trustRoot: "" }, live, viz).workloads.map(
             ({ namespace, name, pods }) => `${namespace}/${name} ${pods}`,

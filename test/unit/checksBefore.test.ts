@@ -3,10 +3,11 @@ import type { IstioStackConfig, LinkerdStackConfig } from "../../config";
 import { istioUpdateOf, questionBefore, updateOf } from "../../plan/checks/before";
 import { liveOf } from "./support/istioCluster";
 import { EMPTY, NOTHING, VIZ } from "./support/live";
+import { versionAt } from "./support/releases";
 
 const STACK = "organization/mesh-upgrade/demo";
 const config = {
-    linkerdVersion: { tag: "edge-24.7.5", chartVersion: "2024.7.5" },
+    linkerdVersion: versionAt("edge-24.7.5"),
     viz: { enabled: true },
     checks: { ignore: ["cni-plugin-ready"] },
 } as unknown as LinkerdStackConfig;

@@ -8,11 +8,10 @@ import { judgeBefore, type Update } from "../../plan/checks/verdict";
 import { LINKERD_NOTICES } from "../../plan/policy/linkerdNotices";
 import { noticeResults } from "../../plan/policy/notices";
 import { NO_SETTINGS } from "../../plan/settings";
-import { parseLinkerdVersion, type LinkerdVersion } from "../../plan/versions";
 import { healthy } from "./support/health";
 import { EMPTY, NOTHING } from "./support/live";
+import { versionAt } from "./support/releases";
 
-const version = (tag: string) => parseLinkerdVersion(tag) as LinkerdVersion;
 const crd = (name: string, chartVersion?: string) => ({
     ...{ name, chartVersion, linkerd: chartVersion !== undefined, stack: undefined },
 });
@@ -21,7 +20,7 @@ const OLD_MESH = { ...EMPTY, installed: true, linkerdVersion: "edge-25.2.1" };
 
 describe("whether an update brings the CRDs of the Gateway API", () => {
     const config = (tag: string, values: object) =>
-        ({ linkerdVersion: version(tag), crds: { values } }) as unknown as LinkerdStackConfig;
+        ({ linkerdVersion: versionAt(tag), crds: { values } }) as unknown as LinkerdStackConfig;
 
     // values.yaml and gateway.networking.k8s.io_httproutes.yaml of linkerd-crds at these tags
     it.each<[tag: string, values: object, live: object, brought: boolean]>([

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../config";
 import { RefusedError, type Fault } from "../../plan/faults";
+import { versionAt } from "./support/releases";
 
 const required = { context: "kind-prod", clusterUid: "0a1b-2c", linkerdVersion: "edge-24.7.5" };
 
@@ -31,8 +32,8 @@ describe("a stack file with three lines is enough", () => {
         context: "kind-prod",
         kubeconfig: undefined,
         clusterUid: "0a1b-2c",
-        linkerdVersion: { tag: "edge-24.7.5", chartVersion: "2024.7.5" },
-        charts: "https://helm.linkerd.io/edge",
+        linkerdVersion: versionAt("edge-24.7.5"),
+        charts: undefined,
         verify: { sha256: {} },
         adopt: false,
         prune: false,
@@ -256,8 +257,8 @@ describe("a mistake in the stack file", () => {
             {
                 subject: "linkerdVersion",
                 value: "24.7",
-                rule: "a Linkerd version reads edge-YY.M.N (year, month 1-12, number), from edge-24.3.1 on, without leading zeros",
-                next: "pulumi config set linkerdVersion edge-24.7.5 (or another edge release)",
+                rule: "a Linkerd version reads edge-YY.M.N (year, month 1-12, number) from edge-24.3.1 on, or stable-2.14.N up to stable-2.14.10, without leading zeros",
+                next: "pulumi config set linkerdVersion edge-24.7.5 (or another of these releases)",
             },
         ]);
         const lines = error.message.split("\n");

@@ -6,11 +6,11 @@ import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { mint, type KeyPair } from "../../plan/certificates";
 import type { Fault } from "../../plan/faults";
 import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../../plan/linkerd";
-import { versionOfChart } from "../../plan/versions";
 import { controlPlaneValues } from "../../plan/values";
 import { webhookName, WEBHOOKS } from "../../plan/webhooks";
 import { helmRecord } from "./support/helmRecord";
 import { EMPTY, NOTHING, releaseOf } from "./support/live";
+import { versionAt } from "./support/releases";
 
 const now = new Date("2026-11-21T00:00:00Z");
 const STACK = "acme/mesh/prod";
@@ -24,13 +24,6 @@ const crdOf = (chartVersion: string | undefined, fields: Partial<LiveCrd> = {}):
     stack: STACK,
     ...fields,
 });
-const versionOf = (chartVersion: string) => {
-    const version = versionOfChart(chartVersion);
-    if (!version) {
-        throw new Error(chartVersion);
-    }
-    return version;
-};
 const configOf = (linkerdVersion: string, rest: Record<string, unknown> = {}) =>
     parseConfig({
         context: "kind",
@@ -41,16 +34,21 @@ const configOf = (linkerdVersion: string, rest: Record<string, unknown> = {}) =>
 
 describe("CRDs never move back, which the API server would refuse half-way", () => {
     it.each([
-        { name: "none there", live: [], expected: "2024.5.3" },
-        { name: "older ones", live: ["2024.3.1"], expected: "2024.5.3" },
-        { name: "newer ones", live: ["2024.7.5"], expected: "2024.7.5" },
-        { name: "a half-done update", live: ["2024.3.1", "2024.7.5"], expected: "2024.7.5" },
-        { name: "a larger number", live: ["2024.5.10", "2024.5.9"], expected: "2024.5.10" },
-        { name: "no label", live: [undefined], expected: "2024.5.3" },
-        { name: "a numbering of before", live: ["1.8.0"], expected: "2024.5.3" },
-    ])("$name: $expected", ({ live, expected }) => {
+        { name: "none there", live: [], expected: "edge-24.5.3" },
+        { name: "older ones", live: ["2024.3.1"], expected: "edge-24.5.3" },
+        { name: "newer ones", live: ["2024.7.5"], expected: "edge-24.7.5" },
+        { name: "a half-done update", live: ["2024.3.1", "2024.7.5"], expected: "edge-24.7.5" },
+        { name: "a larger number", live: ["2024.5.10", "2024.5.9"], expected: "edge-24.5.10" },
+        { name: "no label", live: [undefined], expected: "edge-24.5.3" },
+        { name: "those of a stable release", live: ["1.8.0"], expected: "edge-24.5.3" },
+        { name: "a numbering of before", live: ["1.4.0"], expected: "edge-24.5.3" },
+        { name: "an edge's", to: "stable-2.14.10", live: ["2024.7.5"], expected: "edge-24.7.5" },
+        // The releases of stable-2.14 have one chart of CRDs.
+        { name: "its own", to: "stable-2.14.3", live: ["1.8.0"], expected: "stable-2.14.3" },
+        { name: "older ones", to: "stable-2.14.10", live: ["1.4.0"], expected: "stable-2.14.10" },
+    ])("$name: $expected", ({ to = "edge-24.5.3", live, expected }) => {
         const crds = live.map((version) => crdOf(version));
-        expect(crdVersion(versionOf("2024.5.3"), liveOf({ crds })).chartVersion).toBe(expected);
+        expect(crdVersion(versionAt(to), liveOf({ crds })).tag).toBe(expected);
     });
 });
 
@@ -118,6 +116,8 @@ describe("the plan", () => {
         { from: "edge-24.7.5", to: "edge-24.7.5", change: "none" },
         { from: "edge-24.5.10", to: "edge-24.5.9", change: "revert" },
         { from: "stable-2.14.10", to: "edge-24.7.5", change: "upgrade" },
+        { from: "stable-2.14.3", to: "stable-2.14.10", change: "upgrade", crds: "1.8.0" },
+        { from: "edge-24.3.1", to: "stable-2.14.10", change: "revert" },
         { from: "edge-24.7.5", to: "edge-24.5.3", change: "revert", crds: "2024.7.5", line: stays },
         { from: "edge-24.5.3", to: "edge-24.5.3", change: "none", crds: "2024.7.5", line: stays },
     ])("from $from to $to is called $change", async ({ from, to, change, crds, line }) => {
@@ -125,7 +125,7 @@ describe("the plan", () => {
         const plan = (await planLinkerd(configOf(to), live, { stack: STACK, now })) as LinkerdPlan;
         expect(plan.change).toBe(change);
         expect(plan.proxy).toBe(to);
-        expect(plan.crds.chartVersion).toBe(crds ?? plan.version.chartVersion);
+        expect(plan.crds.charts["linkerd-crds"]).toBe(crds ?? plan.version.charts["linkerd-crds"]);
         expect(plan.lines).toEqual([
             `linkerd: ${from} -> ${to} (${change})`,
             ...(line === undefined ? [] : [line]),

@@ -28,6 +28,22 @@ describe("the way from one version of Linkerd to another", () => {
         ["edge-24.7.5", "edge-24.11.7", [], "", MARKERS],
         ["stable-2.14.10", "edge-24.7.5", [], "", MARKERS],
         ["edge-23.12.4", "edge-24.3.1", [], "", MARKERS],
+        ["stable-2.14.3", "stable-2.14.10", [], "", MARKERS],
+        ["stable-2.13.7", "stable-2.14.10", [], "", MARKERS],
+        [
+            "edge-24.3.1",
+            "stable-2.14.10",
+            ["no-downgrade"],
+            "set linkerdVersion to edge-24.3.1; to go on",
+            UPGRADE,
+        ],
+        [
+            "stable-2.14.10",
+            "edge-26.8.3",
+            ["linkerd-one-minor"],
+            "go to edge-24.7.5 first, data plane included, then to edge-24.8.2, edge-24.11.8, edge-25.4.4, edge-25.10.7, edge-26.8.3; to go on",
+            UPGRADE,
+        ],
         [
             "edge-24.7.5",
             "edge-24.11.8",
@@ -46,14 +62,14 @@ describe("the way from one version of Linkerd to another", () => {
             "stable-2.13.4",
             "edge-24.7.5",
             ["linkerd-one-minor"],
-            "go to stable-2.14.10 first, data plane included, then to edge-24.7.5 (stable-2.14.10 by hand, with the linkerd CLI or Helm: linkerdVersion does not take it; then take over what runs with adopt); to go on",
+            "go to stable-2.14.10 first, data plane included, then to edge-24.7.5; to go on",
             UPGRADE,
         ],
         [
             "stable-2.12.5",
             "edge-24.3.1",
             ["linkerd-one-minor"],
-            "go to stable-2.13.7 first, data plane included, then to stable-2.14.10, edge-24.3.1 (stable-2.13.7, stable-2.14.10 by hand, with the linkerd CLI or Helm: linkerdVersion does not take them; then take over what runs with adopt); to go on",
+            "go to stable-2.13.7 first, data plane included, then to stable-2.14.10, edge-24.3.1 (stable-2.13.7 by hand, with the linkerd CLI or Helm: linkerdVersion does not take it; then take over what runs with adopt); to go on",
             UPGRADE,
         ],
         [
@@ -167,7 +183,7 @@ describe("the way back", () => {
 
     it("names none that the version line refuses, though it ran before", () => {
         expect(
-            way(...back, { ran: ["stable-2.14.10", "edge-24.7.5"] }).faults.map(({ next }) => next),
+            way(...back, { ran: ["stable-2.13.7", "edge-24.7.5"] }).faults.map(({ next }) => next),
         ).toEqual([
             "set linkerdVersion to edge-24.7.5; to go on regardless, add no-downgrade to policy.override",
         ]);

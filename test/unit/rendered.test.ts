@@ -19,8 +19,9 @@ import {
 } from "../../plan/rendered";
 import type { Fault } from "../../plan/faults";
 import { merge } from "../../plan/values";
+import { versionAt } from "./support/releases";
 
-const version = { tag: "edge-24.7.5", chartVersion: "2024.7.5" };
+const version = versionAt("edge-24.7.5");
 const data = join(import.meta.dirname, "../../../shared/data");
 
 const crd = (name: string, meta: string) =>
@@ -397,7 +398,7 @@ ${webhook("proxyInjector", '  injectCaFrom: ""\n')}`,
         ["edge-24.7.5", "control-plane.yaml"],
         ["edge-24.7.5", "control-plane-ha.yaml"],
     ])("of the published chart %s (%s) changes in nothing else", async (tag, file) => {
-        const of = { tag, chartVersion: tag.replace("edge-", "20") };
+        const of = versionAt(tag);
         const text = await readFile(join(data, `linkerd-${tag}`, file), "utf8");
         const chart = accepted(renderedControlPlane(parseManifests(text), file, of));
         const anchors =
@@ -427,7 +428,7 @@ ${webhook("proxyInjector", '  injectCaFrom: ""\n')}`,
     it.runIf(existsSync(data)).each(["edge-24.5.3", "edge-24.7.5"])(
         "beside it the published CRDs of %s are taken as they are",
         async (tag) => {
-            const of = { tag, chartVersion: tag.replace("edge-", "20") };
+            const of = versionAt(tag);
             const text = await readFile(join(data, `linkerd-${tag}`, "crds.yaml"), "utf8");
             const { documents } = accepted(renderedCrds(parseManifests(text), "crds.yaml", of));
             expect(documents).toHaveLength(10);

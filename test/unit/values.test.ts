@@ -10,8 +10,9 @@ import {
     vizValues,
 } from "../../plan/values";
 import { WEBHOOKS, type WebhookCertificates } from "../../plan/webhooks";
+import { versionAt } from "./support/releases";
 
-const version = { tag: "edge-24.7.5", chartVersion: "2024.7.5" };
+const version = versionAt("edge-24.7.5");
 const UID = "1d6d3c0a-8f5e-4f8a-9f7e-2f1f0f9d0a11";
 const KEY = "PRIVATE";
 const webhooks: WebhookCertificates = {

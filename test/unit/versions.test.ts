@@ -2,13 +2,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isDuration, milliseconds, type Duration } from "../../plan/durations";
 import {
-    compareVersions,
     isFault,
     latest,
+    LINKERD_CHARTS,
     parseLinkerdVersion,
+    repositoryOf,
     versionOfChart,
-    type LinkerdVersion,
 } from "../../plan/versions";
+import { compareReleases } from "../../plan/releases";
+import { versionAt } from "./support/releases";
 
 describe("a version line", () => {
     it.each([
@@ -16,9 +18,42 @@ describe("a version line", () => {
         ["edge-24.7.5", "2024.7.5"],
         ["edge-24.12.10", "2024.12.10"],
         ["edge-30.1.1", "2030.1.1"],
-    ])("%s stands for the charts %s", (tag, chartVersion) => {
-        expect(parseLinkerdVersion(tag)).toEqual({ tag, chartVersion });
-        expect(versionOfChart(chartVersion)).toEqual({ tag, chartVersion });
+    ])("%s stands for the charts %s, from the repository of edges", (tag, chartVersion) => {
+        const version = versionAt(tag);
+        expect(version).toMatchObject({ tag, channel: "edge" });
+        expect(Object.keys(version.charts)).toEqual(LINKERD_CHARTS);
+        expect(new Set(Object.values(version.charts))).toEqual(new Set([chartVersion]));
+        for (const chart of LINKERD_CHARTS) {
+            expect(versionOfChart(chart, chartVersion)).toEqual(version);
+        }
+        expect(repositoryOf(version)).toBe("https://helm.linkerd.io/edge");
+    });
+
+    it.each([
+        ["stable-2.14.0", ["1.8.0", "1.15.0", "30.11.0", "30.11.0", "30.10.0", "30.11.0"]],
+        ["stable-2.14.1", ["1.8.0", "1.16.2", "30.12.1", "30.12.2", "30.11.2", "30.12.2"]],
+        ["stable-2.14.9", ["1.8.0", "1.16.10", "30.12.2", "30.12.10", "30.11.10", "30.12.10"]],
+        ["stable-2.14.10", ["1.8.0", "1.16.11", "30.12.2", "30.12.11", "30.11.11", "30.12.11"]],
+    ])("%s stands for the charts %s, from the stable repository", (tag, versions) => {
+        const version = versionAt(tag);
+        expect(version).toMatchObject({
+            tag,
+            channel: "stable",
+            numbers: [2, 14, expect.any(Number)],
+        });
+        expect(LINKERD_CHARTS.map((chart) => version.charts[chart])).toEqual(versions);
+        expect(versionOfChart("linkerd-control-plane", versions[1] ?? "")).toEqual(version);
+        expect(versionOfChart("linkerd-viz", versions[3] ?? "")).toEqual(version);
+        expect(repositoryOf(version)).toBe("https://helm.linkerd.io/stable");
+    });
+
+    it("has a control plane and a viz of its own for each release of stable-2.14", () => {
+        const all = Array.from({ length: 11 }, (_, patch) => versionAt(`stable-2.14.${patch}`));
+        for (const chart of ["linkerd-control-plane", "linkerd-viz"] as const) {
+            expect(new Set(all.map(({ charts }) => charts[chart])).size).toBe(11);
+        }
+        // The CRDs are the same of all, so that each is as good as the first.
+        expect(versionOfChart("linkerd-crds", "1.8.0")?.tag).toBe("stable-2.14.0");
     });
 
     it.each([
@@ -40,14 +75,20 @@ describe("a version line", () => {
         "edge-23.12.4",
         "edge-09.7.5",
         "edge-24.7.99999999999999999999",
-        "stable-2.14.10",
+        "stable-2.14.11",
+        "stable-2.14.010",
+        "stable-2.13.7",
+        "stable-2.12.6",
+        "stable-2.15.0",
+        "stable-2.14",
+        "2.14.10",
         "latest",
     ])("%j is refused with what would be accepted", (text) => {
         expect(parseLinkerdVersion(text)).toEqual({
             subject: "linkerdVersion",
             value: text,
-            rule: "a Linkerd version reads edge-YY.M.N (year, month 1-12, number), from edge-24.3.1 on, without leading zeros",
-            next: "pulumi config set linkerdVersion edge-24.7.5 (or another edge release)",
+            rule: "a Linkerd version reads edge-YY.M.N (year, month 1-12, number) from edge-24.3.1 on, or stable-2.14.N up to stable-2.14.10, without leading zeros",
+            next: "pulumi config set linkerdVersion edge-24.7.5 (or another of these releases)",
         });
     });
 
@@ -59,7 +100,7 @@ describe("a version line", () => {
 
     it.each([
         "",
-        "1.8.0",
+        "1.4.0",
         "2024.7",
         "2024.07.5",
         "2024.2.1",
@@ -67,7 +108,11 @@ describe("a version line", () => {
         "20",
         "0.0.0-undefined",
     ])("the chart version %j belongs to no release", (chartVersion) => {
-        expect(versionOfChart(chartVersion)).toBeUndefined();
+        expect(versionOfChart("linkerd-crds", chartVersion)).toBeUndefined();
+    });
+
+    it("is not read from another chart's number", () => {
+        expect(versionOfChart("linkerd-viz", "1.8.0")).toBeUndefined();
     });
 });
 
@@ -75,13 +120,7 @@ describe("the order of releases", () => {
     const parts = fc
         .tuple(fc.integer({ min: 25, max: 99 }), fc.integer({ min: 1, max: 12 }), fc.nat(300))
         .map(([year, month, number]) => [year, month, number + 1] as const);
-    const toVersion = (numbers: readonly number[]): LinkerdVersion => {
-        const version = parseLinkerdVersion(`edge-${numbers.join(".")}`);
-        if (isFault(version)) {
-            throw new Error(version.rule);
-        }
-        return version;
-    };
+    const toVersion = (numbers: readonly number[]) => versionAt(`edge-${numbers.join(".")}`);
     const release = parts.map(toVersion);
 
     it("is by number, never by letter: .10 comes after .9, month 12 after month 2", () => {
@@ -90,8 +129,8 @@ describe("the order of releases", () => {
                 const [first, second] = [toVersion(a), toVersion(b)];
                 const index = a.findIndex((number, i) => number !== b[i]);
                 const expected = index < 0 ? 0 : Math.sign((a[index] ?? 0) - (b[index] ?? 0));
-                expect(Math.sign(compareVersions(first, second))).toBe(expected);
-                expect(compareVersions(second, first) + compareVersions(first, second)).toBe(0);
+                expect(Math.sign(compareReleases(first, second))).toBe(expected);
+                expect(compareReleases(second, first) + compareReleases(first, second)).toBe(0);
             }),
         );
     });
@@ -99,9 +138,24 @@ describe("the order of releases", () => {
     it("reads every release back from its charts", () => {
         fc.assert(
             fc.property(release, (version) => {
-                expect(versionOfChart(version.chartVersion)).toEqual(version);
+                expect(versionOfChart("linkerd-viz", version.charts["linkerd-viz"])).toEqual(
+                    version,
+                );
             }),
         );
+    });
+
+    it("puts stable-2.14 before the edges that the version line takes", () => {
+        const tags = [
+            "stable-2.14.0",
+            "stable-2.14.9",
+            "stable-2.14.10",
+            "edge-24.3.1",
+            "edge-26.8.3",
+        ];
+        const versions = tags.map(versionAt);
+        expect([...versions].reverse().sort(compareReleases)).toEqual(versions);
+        expect(latest(versions)?.tag).toBe("edge-26.8.3");
     });
 
     it("has one latest, whatever the order of the list", () => {
@@ -111,7 +165,7 @@ describe("the order of releases", () => {
                 expect(best === undefined).toBe(versions.length === 0);
                 expect(latest([...versions].reverse())).toEqual(best);
                 for (const version of versions) {
-                    expect(best && compareVersions(best, version)).toBeGreaterThanOrEqual(0);
+                    expect(best && compareReleases(best, version)).toBeGreaterThanOrEqual(0);
                 }
             }),
         );
