@@ -317,7 +317,8 @@ const NEXT: Readonly<Record<string, string>> = {
     "istio.override":
         "move its ids to policy.override, and take istio.override out: pulumi config rm --path istio.override",
     report: "set report.html and report.json to files of the project, report.workloads to short or all, report.permissions to refuse or tell (docs/review.md)",
-    extensions: "set extensions.smi to { version, charts, values } (docs/extensions.md)",
+    extensions:
+        "set extensions.smi to { version, charts, values }, extensions.multicluster and extensions.jaeger to { charts, values } (docs/extensions.md)",
     identity:
         "set identity.source to generated, adopted or cert-manager, or to config with identity.trustAnchors, identity.issuer.certificate and (secret) identity.issuer.key; identity.rotation is { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }",
 };
@@ -538,11 +539,10 @@ function secretFaults(config: z.infer<typeof schema> | undefined, keys: Readonly
             next: "pulumi config set --secret --path identity.issuer.key < KEY.pem, and make a new key: this one has been seen",
         });
     }
-    for (const key of ["crds", "controlPlane", "viz", "cni", "istio"].filter((one) =>
-        keys.has(one),
-    )) {
+    const withValues = ["crds", "controlPlane", "viz", "cni", "extensions", "istio"];
+    for (const key of withValues.filter((one) => keys.has(one))) {
         faults.push({
-            subject: `${key}.values`,
+            subject: key === "extensions" ? key : `${key}.values`,
             rule: "holds a secret; values of a chart stand in plaintext in the state",
             next: "put it into a Secret of the cluster that the chart refers to",
         });

@@ -1,4 +1,4 @@
-// The order of the objects of control plane and CNI plugin.
+// The order of the objects of control plane, CNI plugin and extensions.
 //
 // The engine applies a chart's objects side by side, where Helm and kubectl apply ConfigMaps before Deployments.
 // An injector whose pod starts before linkerd-config is updated mounts the old one and goes on injecting the old
@@ -9,6 +9,8 @@
 // certificate of the old issuer, and keep it for most of a day, when a rotation has gone on to drop the anchor of it. The
 // others cannot become Ready before it anyway: their proxies need a certificate.
 //
+// A Secret that asks for a token of a ServiceAccount waits for that: where there is none, the cluster deletes the Secret.
+//
 // And the chart's own Secret of the issuer is dropped: with the scheme linkerd.io/tls it would hold a placeholder in place
 // of the key. The stack declares the real one (components/linkerd/secrets.ts).
 import { isMap, parseAllDocuments, type Document } from "yaml";
@@ -16,6 +18,10 @@ import { isMap, parseAllDocuments, type Document } from "yaml";
 /** Fixed by Linkerd. Not imported: it is loaded at every render, and plan/ brings much with it. */
 const ISSUER_SECRET = "linkerd-identity-issuer";
 const IDENTITY_SERVICE = "linkerd-identity";
+
+/** Source: kubernetes.io/docs/concepts/configuration/secret, ServiceAccount token Secrets. */
+const TOKEN = "kubernetes.io/service-account-token";
+const TOKEN_OF = "kubernetes.io/service-account.name";
 
 /** The provider's own way to order objects of a chart; see the docs of helm.v4.Chart. */
 export const DEPENDS_ON = "config.kubernetes.io/depends-on";
@@ -30,6 +36,14 @@ export function orderManifests(stream: string): string {
     );
     const ofKind = (kind: string) => manifests.filter((one) => at(one, "kind") === kind);
     const deployments = ofKind("Deployment");
+    for (const secret of ofKind("Secret")) {
+        const account = at(secret, "metadata", "annotations", TOKEN_OF);
+        if (at(secret, "type") === TOKEN && account) {
+            const place = at(secret, "metadata", "namespace");
+            const before = `/namespaces/${place}/ServiceAccount/${account}`;
+            secret.setIn(["metadata", "annotations", DEPENDS_ON], before);
+        }
+    }
     for (const manifest of [...deployments, ...ofKind("DaemonSet")]) {
         const namespace = at(manifest, "metadata", "namespace");
         const beside = (one: Document) => at(one, "metadata", "namespace") === namespace;

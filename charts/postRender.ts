@@ -1,4 +1,4 @@
-// Helm's post-renderer for control plane and CNI plugin.
+// Helm's post-renderer for control plane, CNI plugin and extensions.
 import { filter } from "./filter";
 import { orderManifests } from "./orderManifests";
 

@@ -1,16 +1,20 @@
 import { isSecret, makesItself, stripped, type BackupObject } from "../plan/backup";
 import { ApiError, type KubeApi, type RawObject } from "./api";
 import { isLinkerdCrd } from "./linkerd";
+import { LINKS } from "./links";
 import { baseOf } from "./rawApi";
 import { TRAFFIC_SPLITS } from "./trafficSplits";
 
 /** The mesh's own namespaces; everything of the kinds below that stands in them belongs to a backup. */
-export const NAMESPACES = ["linkerd", "linkerd-viz", "linkerd-cni", "linkerd-smi"];
+export const NAMESPACES = [
+    ...["linkerd", "linkerd-viz", "linkerd-cni"],
+    ...["linkerd-jaeger", "linkerd-multicluster", "linkerd-smi"],
+];
 
-/** Labels that the charts and the CLI put on all objects of control plane, viz, linkerd-smi and the CNI plugin. */
+/** Labels that the charts and the CLI put on all objects of control plane, extensions and the CNI plugin. */
 const LABELS = [
     "linkerd.io/control-plane-ns",
-    "linkerd.io/extension in (viz,smi)",
+    "linkerd.io/extension in (jaeger,multicluster,smi,viz)",
     "linkerd.io/cni-resource",
 ];
 
@@ -81,7 +85,7 @@ export async function readMeshObjects(api: KubeApi): Promise<MeshObjects> {
             };
             if (
                 isLinkerdCrd(name) ||
-                name === TRAFFIC_SPLITS ||
+                [LINKS, TRAFFIC_SPLITS].includes(name) ||
                 labels?.["linkerd.io/control-plane-ns"] !== undefined
             ) {
                 crds.push(object);

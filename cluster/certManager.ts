@@ -7,24 +7,24 @@ import {
     type LiveCertManager,
 } from "../plan/certManager";
 import { ISSUER_SECRET } from "../plan/identity";
-import { WEBHOOKS, webhookSecret } from "../plan/webhooks";
+import { WEBHOOKS, webhookSecret, type Webhook } from "../plan/webhooks";
 import { found, listAll, type Connection } from "./connection";
 import { STACK_ANNOTATION } from "./linkerd";
 
 const PART = "app.kubernetes.io/component";
 const API = { group: "cert-manager.io", version: "v1", plural: "certificates" };
-const SECRETS = [
-    `linkerd/${ISSUER_SECRET}`,
-    ...WEBHOOKS.map(({ namespace, service }) => `${namespace}/${webhookSecret(service)}`),
-];
 
 type Secret = k8s.V1Secret | undefined;
 
-/** `crds`: names of all of the cluster; `secrets`: those of issuer and webhooks, as far as they exist. */
+/**
+ * `crds`: names of all of the cluster; `secrets`: those of issuer and webhooks, as far as they exist; `webhooks`: those that
+ * concern the stack.
+ */
 export async function observeCertManager(
     connection: Connection,
     crds: readonly string[],
     secrets: readonly Secret[],
+    webhooks: readonly Webhook[],
 ): Promise<LiveCertManager> {
     const served = Object.values(CERT_MANAGER_CRDS).filter((name) => crds.includes(name));
     const names = (all: readonly Secret[]) =>
@@ -34,7 +34,7 @@ export async function observeCertManager(
             ? [[], []]
             : await Promise.all([
                   served.includes(CERT_MANAGER_CRDS.Certificate)
-                      ? listMeshCertificates(connection)
+                      ? listMeshCertificates(connection, webhooks)
                       : [],
                   availableParts(connection),
               ]);
@@ -64,11 +64,18 @@ export function isWrittenByCertManager(secret: Secret): boolean {
     );
 }
 
-/** Certificates that write Secrets of the mesh. */
-export async function listMeshCertificates({ kubeconfig }: Connection): Promise<LiveCertificate[]> {
+/** Certificates that write Secrets of the mesh: of the issuer, and of these webhooks, by default of all. */
+export async function listMeshCertificates(
+    { kubeconfig }: Connection,
+    webhooks: readonly Webhook[] = WEBHOOKS,
+): Promise<LiveCertificate[]> {
+    const secrets = [
+        `linkerd/${ISSUER_SECRET}`,
+        ...webhooks.map(({ namespace, service }) => `${namespace}/${webhookSecret(service)}`),
+    ];
     const custom = kubeconfig.makeApiClient(k8s.CustomObjectsApi);
     const lists = await Promise.all(
-        ["linkerd", "linkerd-viz"].map((namespace) =>
+        [...new Set(webhooks.map(({ namespace }) => namespace))].map((namespace) =>
             found<unknown>(custom.listNamespacedCustomObject({ ...API, namespace })),
         ),
     );
@@ -80,7 +87,7 @@ export async function listMeshCertificates({ kubeconfig }: Connection): Promise<
             secretName: spec.secretName,
             stack: metadata.annotations?.[STACK_ANNOTATION],
         }))
-        .filter(({ namespace, secretName }) => SECRETS.includes(`${namespace}/${secretName}`));
+        .filter(({ namespace, secretName }) => secrets.includes(`${namespace}/${secretName}`));
 }
 
 interface CertificateList {

@@ -4,6 +4,12 @@ import { STACK_ANNOTATION } from "./linkerd";
 /** Label of a namespace with an extension of Linkerd. */
 export const EXTENSION_LABEL = "linkerd.io/extension";
 
+/** Annotation by which charts and CLI of Linkerd name themselves: `linkerd/helm edge-24.7.5`. */
+export const CREATED_BY = "linkerd.io/created-by";
+
+/** What `linkerd multicluster link` names the Deployment of a link. */
+const MIRROR = "linkerd-service-mirror-";
+
 /** An extension of Linkerd, by the label of its namespace. */
 export interface LiveExtension {
     readonly namespace: string;
@@ -15,6 +21,8 @@ export interface LiveExtension {
     readonly versions: readonly string[];
     /** Deployments in the namespace. */
     readonly workloads: number;
+    /** Deployments that `linkerd multicluster link` made, each with its version; a chart has none of them. */
+    readonly mirrors: readonly { readonly name: string; readonly version: string | undefined }[];
 }
 
 interface Labelled {
@@ -48,7 +56,10 @@ export async function observeExtensions(api: KubeApi): Promise<readonly LiveExte
     return Promise.all(
         namespaces.map(async ({ name: namespace = "", labels, annotations }) => {
             const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
-            const { items } = await api.list(path, (item: RawObject) => versionOf(item));
+            const { items } = await api.list(path, (item: RawObject) => ({
+                name: (item as Labelled).metadata?.name ?? "",
+                version: versionOf(item),
+            }));
             const versions = items.flatMap(({ version }) => (version ? [version] : []));
             return {
                 namespace,
@@ -56,18 +67,23 @@ export async function observeExtensions(api: KubeApi): Promise<readonly LiveExte
                 stack: annotations?.[STACK_ANNOTATION],
                 versions: [...new Set(versions)].sort(),
                 workloads: items.length,
+                mirrors: items.filter(({ name }) => name.startsWith(MIRROR)),
             };
         }),
     );
 }
 
 /** Linkerd's own extensions carry their release in an annotation or a label; others have only the tag of an image. */
-function versionOf(item: RawObject): { readonly version: string | undefined } {
+function versionOf(item: RawObject): string | undefined {
     const { metadata, spec } = item as Deployment;
     const { labels = {}, annotations = {} } = metadata ?? {};
-    const maker = /^linkerd\/\w+ (\S+)$/.exec(annotations["linkerd.io/created-by"] ?? "")?.[1];
     const label = labels["app.kubernetes.io/version"];
     const own = spec?.template?.spec?.containers?.find((one) => one.name !== "linkerd-proxy");
     const tag = /:([^:/@]+)(?:@.*)?$/.exec(own?.image ?? "")?.[1];
-    return { version: maker ?? label ?? tag };
+    return releaseOfMaker(annotations[CREATED_BY]) ?? label ?? tag;
+}
+
+/** `linkerd/helm edge-24.7.5` -> `edge-24.7.5`. */
+export function releaseOfMaker(createdBy: string | undefined): string | undefined {
+    return /^linkerd\/\w+ (\S+)$/.exec(createdBy ?? "")?.[1];
 }

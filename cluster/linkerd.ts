@@ -19,8 +19,8 @@ import { at } from "../plan/values";
 import { isFault, parseLinkerdVersion } from "../plan/versions";
 import {
     WEBHOOK_CA_SECRET,
-    WEBHOOKS,
     webhookSecret,
+    webhooksOf,
     type LiveWebhookCertificates,
 } from "../plan/webhooks";
 import type { LiveCertManager } from "../plan/certManager";
@@ -82,12 +82,17 @@ export function isLinkerdCrd(name: string): boolean {
     return CRDS.test(name);
 }
 
-export async function observeLinkerd(connection: Connection): Promise<LiveLinkerd> {
+/** `asked`: extensions of the stack file, whose webhooks are looked at, too. Defaults to none. */
+export async function observeLinkerd(
+    connection: Connection,
+    asked: Parameters<typeof webhooksOf>[0] = {},
+): Promise<LiveLinkerd> {
     const { core, kubeconfig } = connection;
     const secret = (namespace: string, name: string) =>
         found(core.readNamespacedSecret({ namespace, name }));
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
     const config = await readLinkerdConfig(core);
+    const webhooks = webhooksOf(asked);
     const [
         linkerd,
         viz,
@@ -110,13 +115,13 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         secret("linkerd", ANCHOR_SECRET),
         secret("linkerd", NEXT_ANCHOR_SECRET),
         readTrustRoots(core),
-        readWebhookBundles(connection),
+        readWebhookBundles(connection, webhooks),
         secret("linkerd", WEBHOOK_CA_SECRET),
         observeInstallation(connection, config),
         kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
     ]);
     const leaves = await Promise.all(
-        WEBHOOKS.map(async ({ service, namespace }) => {
+        webhooks.map(async ({ service, namespace }) => {
             const leaf = await secret(namespace, webhookSecret(service));
             return { service, leaf };
         }),
@@ -125,6 +130,7 @@ export async function observeLinkerd(connection: Connection): Promise<LiveLinker
         connection,
         crds.map((crd) => crd.metadata?.name ?? ""),
         [issuer, ...leaves.map(({ leaf }) => leaf)],
+        webhooks,
     );
     const liveIssuer = issuerOf(issuer, trustRoots, config);
     const anchorPair = namedPair(anchor);

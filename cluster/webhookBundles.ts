@@ -1,5 +1,5 @@
 import * as k8s from "@kubernetes/client-node";
-import { WEBHOOKS } from "../plan/webhooks";
+import type { Webhook } from "../plan/webhooks";
 import { listAll, type Connection } from "./connection";
 
 /** Where a client is called: a webhook's clientConfig, or an APIService's spec. */
@@ -9,9 +9,10 @@ interface Called {
 }
 
 /** By Service: the PEM bundle with which API servers verify it; undefined where none is configured. */
-export async function readWebhookBundles({
-    kubeconfig,
-}: Pick<Connection, "kubeconfig">): Promise<Record<string, string | undefined>> {
+export async function readWebhookBundles(
+    { kubeconfig }: Pick<Connection, "kubeconfig">,
+    webhooks: readonly Webhook[],
+): Promise<Record<string, string | undefined>> {
     const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
     const registration = kubeconfig.makeApiClient(k8s.ApiregistrationV1Api);
     const [mutating, validating, services] = await Promise.all([
@@ -20,13 +21,13 @@ export async function readWebhookBundles({
         listAll((page) => registration.listAPIService(page)),
     ]);
     const called: Called[] = [
-        ...[...mutating, ...validating].flatMap(({ webhooks = [] }) =>
-            webhooks.map((one) => one.clientConfig),
+        ...[...mutating, ...validating].flatMap((one) =>
+            (one.webhooks ?? []).map(({ clientConfig }) => clientConfig),
         ),
         ...services.flatMap(({ spec }) => (spec ? [spec] : [])),
     ];
     return Object.fromEntries(
-        WEBHOOKS.map(({ service, namespace }) => {
+        webhooks.map(({ service, namespace }) => {
             const found = called.find(
                 (one) => one.service?.name === service && one.service.namespace === namespace,
             );

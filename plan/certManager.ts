@@ -292,6 +292,7 @@ function objectsOfStack(trustDomain: string): CertManagerObject[] {
         issuer("linkerd", ANCHOR_ISSUER, ANCHOR_SECRET),
         issuer("linkerd", WEBHOOK_ISSUER, WEBHOOK_CA_SECRET),
         issuer("linkerd-viz", WEBHOOK_ISSUER, WEBHOOK_CA_SECRET),
+        issuer("linkerd-jaeger", WEBHOOK_ISSUER, WEBHOOK_CA_SECRET),
         {
             kind: "Certificate",
             namespace: "linkerd",

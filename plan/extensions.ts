@@ -1,14 +1,17 @@
 import type { LocatedChart } from "../charts/source";
-import type { LiveExtension } from "../cluster/extensions";
-import type { LiveTrafficSplits } from "../cluster/trafficSplits";
+import { releaseOfMaker, type LiveExtension } from "../cluster/extensions";
+import { LINKS, type LiveLinks } from "../cluster/links";
+import { TRAFFIC_SPLITS, type LiveTrafficSplits } from "../cluster/trafficSplits";
 import type { ChartValues, LinkerdStackConfig } from "../config";
 import type { Fault } from "./faults";
-import { reaches, releaseOf } from "./releases";
+import { compareReleases, reaches, releaseOf } from "./releases";
+import { derivedFaults, DERIVED_OF_EXTENSIONS } from "./values";
+import { repositoryOf } from "./versions";
 
 /** An extension that the stack file brings. */
 export interface PlannedExtension {
-    /** Label of its namespace, and key of the stack file: `smi`. */
-    readonly name: "smi";
+    /** Label of its namespace, and key of the stack file. */
+    readonly name: "jaeger" | "multicluster" | "smi";
     readonly namespace: string;
     /** `next`: what to do where it is not to be had. */
     readonly chart: { readonly name: string; readonly version: string; readonly next: string };
@@ -17,13 +20,36 @@ export interface PlannedExtension {
     readonly values: ChartValues;
 }
 
-/** Those of the stack file, in the order of their names. */
+type Configured = Pick<LinkerdStackConfig, "charts" | "extensions" | "linkerdVersion">;
+
+/** Those of the stack file, in the order of their names; without one that is refused for the target. */
 export function plannedExtensions({
-    extensions: { smi },
-}: Pick<LinkerdStackConfig, "extensions">): readonly PlannedExtension[] {
+    charts,
+    extensions: { smi, ...released },
+    linkerdVersion,
+}: Configured): readonly PlannedExtension[] {
+    const withTheMesh = (["jaeger", "multicluster"] as const).flatMap((name) => {
+        const asked = released[name];
+        return asked === undefined || isGone(name, linkerdVersion.tag)
+            ? []
+            : [
+                  {
+                      name,
+                      namespace: `linkerd-${name}`,
+                      chart: {
+                          name: `linkerd-${name}`,
+                          version: linkerdVersion.charts[`linkerd-${name}`],
+                          next: `set extensions.${name}.charts to a repository or directory that has it`,
+                      },
+                      source: asked.charts ?? charts ?? repositoryOf(linkerdVersion),
+                      values: asked.values,
+                  },
+              ];
+    });
     return smi === undefined
-        ? []
+        ? withTheMesh
         : [
+              ...withTheMesh,
               {
                   name: "smi",
                   namespace: "linkerd-smi",
@@ -38,24 +64,50 @@ export function plannedExtensions({
           ];
 }
 
+function isGone(name: PlannedExtension["name"], version: string): boolean {
+    return name === "jaeger" && reaches(version, JAEGER_GONE);
+}
+
+/** What of the section cannot be, whatever is live: an extension that the target does not have, values that are derived. */
+export function extensionConfigFaults(config: Configured): readonly Fault[] {
+    const { extensions, linkerdVersion } = config;
+    return [
+        ...(extensions.jaeger && isGone("jaeger", linkerdVersion.tag)
+            ? [
+                  {
+                      subject: "extensions.jaeger",
+                      value: linkerdVersion.tag,
+                      rule: `Linkerd has no extension jaeger from ${JAEGER_GONE} on`,
+                      next: "take extensions.jaeger out of the stack file in an update at the version of now, and bring a collector of your own (docs/extensions.md); then upgrade",
+                  },
+              ]
+            : []),
+        ...plannedExtensions(config).flatMap(({ name, values }) =>
+            derivedFaults(`extensions.${name}`, values, DERIVED_OF_EXTENSIONS[name]),
+        ),
+    ];
+}
+
 /** What was seen of extensions; a reason, as text, where it could not be read. */
 export interface SeenExtensions {
     readonly live: readonly LiveExtension[] | string;
     /** Undefined: there are none, or the stack file does not ask for smi. */
     readonly trafficSplits: LiveTrafficSplits | string | undefined;
+    /** Undefined: there are none, or the stack file does not ask for multicluster. */
+    readonly links: LiveLinks | string | undefined;
 }
 
 /** Reasons why the stack must not bring what its file asks for. `acting`: what could not be read is one, too. */
 export function extensionFaults(
     planned: readonly PlannedExtension[],
-    { live, trafficSplits }: SeenExtensions,
+    { live, trafficSplits, links }: SeenExtensions,
     { stack, acting }: { readonly stack: string; readonly acting: boolean },
 ): readonly Fault[] {
     const unread = [
         ...(typeof live === "string" ? [[live, "list namespaces and deployments"]] : []),
-        ...(typeof trafficSplits === "string"
-            ? [[trafficSplits, "get customresourcedefinitions"]]
-            : []),
+        ...[trafficSplits, links]
+            .filter((one) => typeof one === "string")
+            .map((reason) => [reason, "get customresourcedefinitions"]),
     ];
     return [
         ...(acting && planned.length > 0
@@ -68,7 +120,10 @@ export function extensionFaults(
         ...(typeof live === "string"
             ? []
             : planned.flatMap((one) => live.flatMap((each) => foreignFault(one, each, stack)))),
-        ...(typeof trafficSplits === "object" ? crdFaults(trafficSplits, stack) : []),
+        ...(typeof trafficSplits === "object"
+            ? [...ownerFaults(TRAFFIC_SPLITS, trafficSplits, stack), ...storedFaults(trafficSplits)]
+            : []),
+        ...(typeof links === "object" ? ownerFaults(LINKS, links, stack) : []),
     ];
 }
 
@@ -90,51 +145,89 @@ function foreignFault(
                 live.stack === undefined
                     ? "holds this extension already, and this stack did not make it"
                     : `is owned by another stack, ${live.stack}`,
-            next: `take extensions.${name} out of the stack file: it goes on as it is${name === "smi" ? "; helm uninstall or linkerd smi uninstall would delete every TrafficSplit with its CRD" : ""}`,
+            next: `take extensions.${name} out of the stack file: it goes on as it is${UNINSTALLED[name]}`,
         },
     ];
 }
 
+/** What it would mean to uninstall it first. */
+const UNINSTALLED: Readonly<Record<PlannedExtension["name"], string>> = {
+    smi: "; helm uninstall or linkerd smi uninstall would delete every TrafficSplit with its CRD",
+    multicluster:
+        "; helm uninstall or linkerd multicluster uninstall would delete every Link with its CRD, and each cluster has to be linked again",
+    jaeger: "; or uninstall it first (helm uninstall, or linkerd jaeger uninstall | kubectl delete -f -), and pulumi up again",
+};
+
 /** The schemas of the chart linkerd-smi (1.0.x): an API server refuses a CRD that lacks a version in which objects are stored. */
 const SERVED = ["v1alpha1", "v1alpha2"];
 
-function crdFaults({ stack: owner, stored }: LiveTrafficSplits, stack: string): readonly Fault[] {
-    const subject = "CustomResourceDefinition trafficsplits.split.smi-spec.io";
+function storedFaults({ stored }: LiveTrafficSplits): readonly Fault[] {
     const lost = stored.filter((one) => !SERVED.includes(one));
-    return [
-        ...(owner === undefined || owner === stack
-            ? []
-            : [
-                  {
-                      subject,
-                      value: owner,
-                      rule: `is owned by another stack, not by ${stack}`,
-                      next: "take extensions.smi out of this stack's file, or out of the other's, with pulumi up there",
-                  },
-              ]),
-        ...(lost.length > 0
-            ? [
-                  {
-                      subject,
-                      value: lost.join(", "),
-                      rule: "has TrafficSplits stored in a version that the chart linkerd-smi does not have, so that the API server would refuse its CRD",
-                      next: "take extensions.smi out of the stack file: who brought the CRD goes on with it",
-                  },
-              ]
-            : []),
-    ];
+    return lost.length > 0
+        ? [
+              {
+                  subject: `CustomResourceDefinition ${TRAFFIC_SPLITS}`,
+                  value: lost.join(", "),
+                  rule: "has TrafficSplits stored in a version that the chart linkerd-smi does not have, so that the API server would refuse its CRD",
+                  next: "take extensions.smi out of the stack file: who brought the CRD goes on with it",
+              },
+          ]
+        : [];
+}
+
+function ownerFaults(
+    crd: string,
+    { stack: owner }: { readonly stack: string | undefined },
+    stack: string,
+): readonly Fault[] {
+    const key = crd === LINKS ? "extensions.multicluster" : "extensions.smi";
+    return owner === undefined || owner === stack
+        ? []
+        : [
+              {
+                  subject: `CustomResourceDefinition ${crd}`,
+                  value: owner,
+                  rule: `is owned by another stack, not by ${stack}`,
+                  next: `take ${key} out of this stack's file, or out of the other's, with pulumi up there`,
+              },
+          ];
+}
+
+/**
+ * The CRD of Links, where a later release than the target's made it: it moves forward only, as those of the mesh do. An API
+ * server refuses a CRD that lacks a version in which objects are stored, and a later CRD serves every version of before.
+ */
+export function keptLinks(
+    { links }: Pick<SeenExtensions, "links">,
+    to: string,
+): LiveLinks | undefined {
+    const made = typeof links === "object" ? releaseOf(releaseOfMaker(links.createdBy)) : undefined;
+    const target = releaseOf(to);
+    return typeof links === "object" && made && target && compareReleases(made, target) > 0
+        ? links
+        : undefined;
 }
 
 /** What an update makes of extensions of the stack's, beside its own list of changes. */
 export function ownExtensionLines(
     planned: readonly PlannedExtension[],
-    { trafficSplits }: Pick<SeenExtensions, "trafficSplits">,
+    seen: SeenExtensions,
+    way: Way,
 ): readonly string[] {
+    const { trafficSplits, links } = seen;
+    const kept = keptLinks(seen, way.to);
     return [
         ...planned.map(
             ({ name, namespace, chart }) =>
                 `extension ${name}: chart ${chart.name} ${chart.version}, namespace ${namespace}`,
         ),
+        ...(typeof links === "string" ? [`Links: unknown: ${links}`] : []),
+        ...(kept
+            ? [
+                  `Links: their CRD stays at ${releaseOfMaker(kept.createdBy)}: it moves forward only (linkerdVersion is ${way.to})`,
+              ]
+            : []),
+        ...(planned.some(({ name }) => name === "multicluster") ? mirrorLines(seen, way) : []),
         ...(typeof trafficSplits === "string" ? [`TrafficSplits: unknown: ${trafficSplits}`] : []),
         ...(typeof trafficSplits === "object" && trafficSplits.marks.length > 0
             ? [
@@ -142,6 +235,24 @@ export function ownExtensionLines(
               ]
             : []),
     ];
+}
+
+/** They are of no chart: each link has one, of the CLI that made it. */
+function mirrorLines({ live }: SeenExtensions, way: Way): readonly string[] {
+    const mirrors = (typeof live === "string" ? [] : live)
+        .flatMap((one) => one.mirrors)
+        .filter(({ version }) => version !== way.to)
+        .map(({ name, version }) => `${name} (${version ?? "version unknown"})`);
+    const since = relinksOf(way);
+    return mirrors.length === 0
+        ? []
+        : [
+              `Links: ${mirrors.join(", ")} stay as they are, with a new proxy: ${RELINK}${since.length > 0 ? ` (since ${since.join(", ")} they need it)` : ""}`,
+          ];
+}
+
+function relinksOf(way: Way): readonly string[] {
+    return RELINKS.filter((marker) => crosses(marker, way));
 }
 
 /** A chart of an extension, found. */
@@ -153,7 +264,7 @@ export interface LocatedExtension extends PlannedExtension {
 export const JAEGER_GONE = "edge-25.10.1";
 /** From which on links have to be made anew. Source: linkerd.io/2.11/tasks/upgrade, linkerd.io/2.14/tasks/upgrade */
 const RELINKS = ["stable-2.11.0", "stable-2.14.0"];
-const RELINK = "then, when both sides are upgraded, for each link: linkerd multicluster link again";
+const RELINK = "when both sides are upgraded, for each link: linkerd multicluster link again";
 
 /**
  * Lines for preview about each extension that the stack file does not bring: its version, and what the target means for it.
@@ -211,8 +322,10 @@ function meaningOf(one: LiveExtension, { from, to }: Way): string {
         case "viz":
             return upgrade;
         case "multicluster": {
-            const since = RELINKS.filter((marker) => crosses(marker, { from, to }));
-            return since.length > 0 ? `${upgrade}; ${RELINK} (since ${since.join(", ")})` : upgrade;
+            const since = relinksOf({ from, to });
+            return since.length > 0
+                ? `${upgrade}; then, ${RELINK} (since ${since.join(", ")})`
+                : upgrade;
         }
         case "jaeger":
             return reaches(to, JAEGER_GONE)

@@ -6,8 +6,19 @@ const values = z.record(z.string(), z.unknown()).default({});
 /** The Helm repository of linkerd-smi. */
 export const SMI_REPOSITORY = "https://linkerd.github.io/linkerd-smi";
 
+/** An extension whose chart is released with the mesh, and goes with its version line. */
+const withTheMesh = z
+    .strictObject({
+        /** Where its chart comes from. Defaults to `charts` of the stack file. */
+        charts: z.string().min(1).optional(),
+        values,
+    })
+    .optional();
+
 /** Section `extensions` of the stack file: extensions that go with the mesh. */
 export const extensionsSection = z.strictObject({
+    jaeger: withTheMesh,
+    multicluster: withTheMesh,
     smi: z
         .strictObject({
             version: z

@@ -279,7 +279,11 @@ export async function planLinkerd(
             ...moment,
             stage: config.certificates.webhooks,
             renewBefore: spanMilliseconds(config.certificates.renewWebhooksBefore),
-            namespaces: ["linkerd", ...(config.viz.enabled ? ["linkerd-viz"] : [])],
+            namespaces: [
+                "linkerd",
+                ...(config.viz.enabled ? ["linkerd-viz"] : []),
+                ...(config.extensions.jaeger ? ["linkerd-jaeger"] : []),
+            ],
             by: byCertManager ? "cert-manager" : "stack",
         }),
     ]);

@@ -110,11 +110,10 @@ export function linkerdReview(found: Found): Draft {
         },
         asked: linkerdPermissions(
             {
-                ...{ change: !unchanged, viz, present: presentOf(found) },
+                ...{ change: !unchanged, viz, extensions, present: presentOf(found) },
                 certManager: config.identity.source === "cert-manager",
                 highAvailability: config.highAvailability,
                 cni: config.cni.enabled,
-                extensions: extensions.map(({ namespace }) => namespace),
             },
             radius,
         ),
@@ -131,7 +130,10 @@ function presentOf({ live, stack, cni, extensions }: Found): PresentLinkerd {
         viz: installation.viz.length > 0 || installation.release !== undefined,
         cni: cni !== undefined && "value" in cni && cni.value.owners.includes(stack),
         extensions: seen.filter(({ workloads }) => workloads > 0).map((one) => one.namespace),
-        extensionCrds: typeof extensions.trafficSplits === "object",
+        extensionCrds: [
+            ...(typeof extensions.trafficSplits === "object" ? (["smi"] as const) : []),
+            ...(typeof extensions.links === "object" ? (["multicluster"] as const) : []),
+        ],
     };
 }
 

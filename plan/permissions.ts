@@ -1,3 +1,4 @@
+import type { PlannedExtension } from "./extensions";
 import type { Fault } from "./faults";
 import type { BlastRadius, Permission, Permissions } from "./review";
 
@@ -25,15 +26,40 @@ const EVERYWHERE = ["configmaps", "serviceaccounts", "services", "deployments.ap
 const ROLES = [`roles.${RBAC}`, `rolebindings.${RBAC}`];
 /** Kinds of the published charts at their default values (test/fixtures/charts/objects.json lists them). */
 const LINKERD = [...EVERYWHERE, ...ROLES, "secrets", "cronjobs.batch"];
+const POLICY = [
+    ...["authorizationpolicies", "meshtlsauthentications", "networkauthentications", "servers"],
+].map((one) => `${one}.policy.linkerd.io`);
 const VIZ = [
     ...[...EVERYWHERE, ...ROLES, "secrets", "jobs.batch", "serviceprofiles.linkerd.io"],
-    ...["authorizationpolicies", "meshtlsauthentications", "networkauthentications", "servers"].map(
-        (one) => `${one}.policy.linkerd.io`,
-    ),
+    ...POLICY,
 ];
 const CNI = ["configmaps", "serviceaccounts", "daemonsets.apps"];
-/** Of the chart linkerd-smi; what it has for the whole cluster is asked for anyway. */
-const EXTENSION = ["serviceaccounts", "deployments.apps"];
+/** Of an extension's chart: kinds in its namespace, those for the whole cluster, and whether it has a CRD. */
+const EXTENSIONS: Readonly<
+    Record<
+        PlannedExtension["name"],
+        {
+            readonly inside: readonly string[];
+            readonly clusterWide: readonly string[];
+            readonly crd: boolean;
+        }
+    >
+> = {
+    jaeger: {
+        inside: [
+            ...[...EVERYWHERE, "secrets"],
+            ...POLICY.filter((one) => !one.startsWith("meshtlsauthentications")),
+        ],
+        clusterWide: [...CLUSTER_ROLES, MUTATING],
+        crd: false,
+    },
+    multicluster: {
+        inside: ["serviceaccounts", "services", "deployments.apps", "secrets", ...POLICY],
+        clusterWide: CLUSTER_ROLES,
+        crd: true,
+    },
+    smi: { inside: ["serviceaccounts", "deployments.apps"], clusterWide: CLUSTER_ROLES, crd: true },
+};
 const CERT_MANAGER = ["issuers.cert-manager.io", "certificates.cert-manager.io"];
 const ISTIOD = [...EVERYWHERE, ...ROLES];
 const SCALED = ["horizontalpodautoscalers.autoscaling"];
@@ -91,8 +117,8 @@ export interface PresentLinkerd {
     readonly cni: boolean;
     /** Namespaces of extensions that run. */
     readonly extensions: readonly string[];
-    /** Whether the CRDs of all extensions are there. */
-    readonly extensionCrds: boolean;
+    /** Extensions whose CRD is there. */
+    readonly extensionCrds: readonly PlannedExtension["name"][];
 }
 
 /**
@@ -107,8 +133,8 @@ export function linkerdPermissions(
         readonly highAvailability: boolean;
         readonly cni: boolean;
         readonly present: PresentLinkerd;
-        /** Namespaces of extensions beside viz. Defaults to none. */
-        readonly extensions?: readonly string[];
+        /** Beside viz. Defaults to none. */
+        readonly extensions?: readonly Pick<PlannedExtension, "name" | "namespace">[];
     },
     radius: BlastRadius,
 ): Asked[] {
@@ -124,17 +150,26 @@ export function linkerdPermissions(
     ];
     const creates = (resources: readonly string[], namespace: string | null) =>
         each(["create"], resources, [namespace], "always");
+    const inside = ({ name }: Pick<PlannedExtension, "name">) => [
+        ...EXTENSIONS[name].inside,
+        ...(name === "jaeger" ? issued : []),
+    ];
     // They may come to a mesh that stays as it is: what is missing of them is made for sure.
     const added = [
-        ...(how.cni && !present.cni ? [["linkerd-cni", CNI] as const] : []),
+        ...(how.cni && !present.cni
+            ? [{ namespace: "linkerd-cni", kinds: CNI, clusterWide: CLUSTER_ROLES }]
+            : []),
         ...extensions
-            .filter((one) => !present.extensions.includes(one))
-            .map((one) => [one, EXTENSION] as const),
-    ].flatMap(([namespace, kinds]) => [
+            .filter(({ namespace }) => !present.extensions.includes(namespace))
+            .map((one) => ({ ...one, ...EXTENSIONS[one.name], kinds: inside(one) })),
+    ].flatMap(({ namespace, kinds, clusterWide }) => [
         ...creates(kinds, namespace),
-        ...creates(CLUSTER_ROLES, null),
+        ...creates(clusterWide, null),
         ...(present.namespaces.includes(namespace) ? [] : creates([NAMESPACES], null)),
     ]);
+    const crdsMissing = extensions.some(
+        ({ name }) => EXTENSIONS[name].crd && !present.extensionCrds.includes(name),
+    );
     return unique([
         ...declares(CLUSTER_WIDE, null, needed, made),
         ...declares([...LINKERD, ...issued], "linkerd", needed),
@@ -151,9 +186,9 @@ export function linkerdPermissions(
               )
             : []),
         ...(how.cni ? declares(CNI, "linkerd-cni", needed, []) : []),
-        ...extensions.flatMap((one) => declares(EXTENSION, one, needed, [])),
+        ...extensions.flatMap((one) => declares(inside(one), one.namespace, needed, [])),
         ...added,
-        ...(extensions.length > 0 && !present.extensionCrds ? creates([CRDS], null) : []),
+        ...(crdsMissing ? creates([CRDS], null) : []),
         ...restarts(radius, "linkerd"),
     ]);
 }

@@ -1,4 +1,5 @@
 import type { ChartValues } from "../config";
+import type { PlannedExtension } from "./extensions";
 import type { Fault } from "./faults";
 import { ISSUED_AT, type Identity, type IdentityByCertManager } from "./identity";
 import type { LinkerdVersion } from "./versions";
@@ -18,6 +19,14 @@ export const DERIVED: Readonly<Record<"crds" | "controlPlane" | "viz", readonly 
     viz: ["linkerdVersion", ...certificateValues("linkerd-viz")],
 };
 
+/** The same of the extensions' charts. */
+export const DERIVED_OF_EXTENSIONS: Readonly<Record<PlannedExtension["name"], readonly string[]>> =
+    {
+        smi: [],
+        multicluster: ["linkerdVersion"],
+        jaeger: ["linkerdVersion", ...certificateValues("linkerd-jaeger")],
+    };
+
 function certificateValues(namespace: string): string[] {
     return WEBHOOKS.filter((one) => one.namespace === namespace).flatMap(({ value }) =>
         [
@@ -36,14 +45,23 @@ export function valueFaults(
     values: Readonly<Record<keyof typeof DERIVED, ChartValues>>,
 ): readonly Fault[] {
     return Object.entries(DERIVED).flatMap(([section, paths]) =>
-        paths
-            .filter((path) => at(values[section as keyof typeof DERIVED], path) !== undefined)
-            .map((path) => ({
-                subject: `${section}.values.${path}`,
-                rule: "is derived by the program (from linkerdVersion, identity and its own certificates)",
-                next: `remove ${path} from ${section}.values`,
-            })),
+        derivedFaults(section, values[section as keyof typeof DERIVED], paths),
     );
+}
+
+/** The same for the values of one `section` of the stack file: `extensions.jaeger`. */
+export function derivedFaults(
+    section: string,
+    values: ChartValues,
+    paths: readonly string[],
+): readonly Fault[] {
+    return paths
+        .filter((path) => at(values, path) !== undefined)
+        .map((path) => ({
+            subject: `${section}.values.${path}`,
+            rule: "is derived by the program (from linkerdVersion, identity and its own certificates)",
+            next: `remove ${path} from ${section}.values`,
+        }));
 }
 
 /** Values of the chart linkerd-crds. */
@@ -107,6 +125,30 @@ export function vizValues(
     webhooks: WebhookCertificates,
 ): ChartValues {
     return merge(values, { linkerdVersion: version.tag }, certificatesOf("linkerd-viz", webhooks));
+}
+
+/** Values of the chart of another extension. A gateway tells other clusters its identity, which is of the mesh's trust domain. */
+export function extensionValues(
+    { name, values }: Pick<PlannedExtension, "name" | "values">,
+    {
+        version,
+        trustDomain,
+        webhooks,
+    }: {
+        readonly version: LinkerdVersion;
+        readonly trustDomain: string;
+        readonly webhooks: WebhookCertificates;
+    },
+): ChartValues {
+    const linkerdVersion = version.tag;
+    switch (name) {
+        case "smi":
+            return values;
+        case "multicluster":
+            return merge({ identityTrustDomain: trustDomain }, values, { linkerdVersion });
+        case "jaeger":
+            return merge(values, { linkerdVersion }, certificatesOf("linkerd-jaeger", webhooks));
+    }
 }
 
 function certificatesOf(namespace: string, webhooks: WebhookCertificates): ChartValues {

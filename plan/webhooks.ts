@@ -27,9 +27,17 @@ export const WEBHOOKS = [
     { service: "linkerd-policy-validator", namespace: "linkerd", value: "policyValidator" },
     { service: "tap", namespace: "linkerd-viz", value: "tap" },
     { service: "tap-injector", namespace: "linkerd-viz", value: "tapInjector" },
+    { service: "jaeger-injector", namespace: "linkerd-jaeger", value: "webhook" },
 ] as const;
 
 export type Webhook = (typeof WEBHOOKS)[number];
+
+/** The webhooks that concern a stack with these extensions: jaeger's is somebody else's, or there is none, without it. */
+export function webhooksOf({ jaeger }: { readonly jaeger?: unknown }): readonly Webhook[] {
+    return WEBHOOKS.filter(
+        ({ namespace }) => namespace !== "linkerd-jaeger" || jaeger !== undefined,
+    );
+}
 
 /** Name of the Secret that the charts mount for a webhook's Service. */
 export function webhookSecret(service: string): string {

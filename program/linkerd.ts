@@ -6,6 +6,7 @@ import { observeExtensions } from "../cluster/extensions";
 import { readCni } from "../cluster/health/cni";
 import { observeHealth } from "../cluster/health/linkerd";
 import { observeLinkerd } from "../cluster/linkerd";
+import { observeLinks } from "../cluster/links";
 import { meshCliVersion } from "../cluster/meshCli";
 import { readEvidence } from "../cluster/notices";
 import { readProxySettings } from "../cluster/proxySettings";
@@ -21,8 +22,10 @@ import { checkFaults, judgeBefore, repairWith } from "../plan/checks/verdict";
 import { cniFaults, usesCni } from "../plan/cni";
 import { meshedLabels, selectables } from "../plan/dataPlane";
 import {
+    extensionConfigFaults,
     extensionFaults,
     extensionLines,
+    keptLinks,
     ownExtensionLines,
     plannedExtensions,
     type SeenExtensions,
@@ -79,6 +82,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...sources.faults,
         ...charts.faults,
         ...sources.extensions.faults,
+        ...extensionConfigFaults(config),
         ...extensionFaults(extensions, seen.extensions, { stack, acting: !preview }),
         ...chartFaults(
             [...charts.located, ...sources.extensions.located.map((one) => one.located)],
@@ -114,7 +118,10 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...(config.viz.enabled || ours
             ? lossLines(metricsLoss(live.installation, { ...review, values }))
             : []),
-        ...ownExtensionLines(extensions, seen.extensions),
+        ...ownExtensionLines(extensions, seen.extensions, {
+            from: live.linkerdVersion,
+            to: config.linkerdVersion.tag,
+        }),
         ...extensionLines(seen.extensions.live, {
             own: new Set([
                 ...(config.viz.enabled ? ["linkerd-viz"] : []),
@@ -131,6 +138,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...declareLinkerd({
             ...{ config, stack, plan, ran, charts: located, connection },
             extensions: sources.extensions.located,
+            keptLinks: keptLinks(seen.extensions, config.linkerdVersion.tag),
         }),
         ...outputOf(review),
     };
@@ -142,7 +150,9 @@ async function observe(
     api: KubeApi,
     connection: Connection,
 ) {
-    const live = await observeLinkerd(connection).catch(forbidden("the installation"));
+    const live = await observeLinkerd(connection, config.extensions).catch(
+        forbidden("the installation"),
+    );
     const bundles = new Map<string, string>();
     const dataPlane = await observeDataPlane(api, linkerdPodsWithAnchors(bundles)).catch(
         unknownInPreview,
@@ -173,9 +183,11 @@ async function observe(
 }
 
 async function seeExtensions(api: KubeApi, config: LinkerdStackConfig): Promise<SeenExtensions> {
-    const [live, trafficSplits] = await Promise.all([
+    const { smi, multicluster } = config.extensions;
+    const [live, trafficSplits, links] = await Promise.all([
         observeExtensions(api).catch(reasonOf),
-        config.extensions.smi && observeTrafficSplits(api).catch(reasonOf),
+        smi && observeTrafficSplits(api).catch(reasonOf),
+        multicluster && observeLinks(api).catch(reasonOf),
     ]);
-    return { live, trafficSplits };
+    return { live, trafficSplits, links };
 }

@@ -1,19 +1,28 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { EXTENSION_LABEL } from "../../cluster/extensions";
+import { DEPENDS_ON } from "../../charts/orderManifests";
+import { CREATED_BY, EXTENSION_LABEL } from "../../cluster/extensions";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
+import { LINKS, type LiveLinks } from "../../cluster/links";
 import type { LocatedExtension } from "../../plan/extensions";
+import type { LinkerdPlan } from "../../plan/linkerd";
+import { extensionValues } from "../../plan/values";
+import { WEBHOOK_CA_SECRET } from "../../plan/webhooks";
 import type { TakeOverInput } from "../../rollout/input";
 import { keepCrd, TAKE_OVER } from "../crds";
 import { programCommand } from "../programCommand";
+import { certificatesByCertManager, injected } from "./certManager";
+import { ORDERED } from "./controlPlane";
+import { tlsSecret, webhookSecrets } from "./secrets";
 
 interface Surroundings {
     readonly cluster: TakeOverInput["cluster"];
     /** The stack that owns them, as written into annotations. */
     readonly stack: string;
-    /** Label of a namespace with its Pod Security level. */
-    readonly podSecurity: Readonly<Record<string, string>>;
+    readonly plan: LinkerdPlan;
+    /** The CRD of Links, where it is of a later release. */
+    readonly keptLinks: LiveLinks | undefined;
 }
 
 /** Declares the extensions of the stack file; they follow the control plane. What a hand-over needs is done before all else. */
@@ -61,7 +70,7 @@ interface LinkerdExtensionArgs extends Surroundings {
 class LinkerdExtension extends pulumi.ComponentResource {
     constructor(
         name: string,
-        { extension, stack, podSecurity }: LinkerdExtensionArgs,
+        { extension, stack, cluster, plan, keptLinks }: LinkerdExtensionArgs,
         opts?: pulumi.ComponentResourceOptions,
     ) {
         super("mesh-upgrade:linkerd:LinkerdExtension", name, {}, opts);
@@ -72,20 +81,137 @@ class LinkerdExtension extends pulumi.ComponentResource {
                 metadata: {
                     name: extension.namespace,
                     annotations: { [STACK_ANNOTATION]: stack, ...TAKE_OVER },
-                    labels: { [EXTENSION_LABEL]: extension.name, ...podSecurity },
+                    labels: {
+                        [EXTENSION_LABEL]: extension.name,
+                        ...plan.podSecurity["linkerd-viz"],
+                    },
                 },
             },
             { parent: this, retainOnDelete: true },
         );
+        const certificates =
+            extension.name === "jaeger"
+                ? injectorCertificates({ stack, cluster, plan }, this, namespace)
+                : [];
         new k8s.helm.v4.Chart(
             name,
             {
                 chart: extension.located.path,
                 namespace: extension.namespace,
-                values: { ...extension.values },
+                values: { ...extensionValues(extension, plan) },
+                postRenderer: ORDERED,
             },
-            { parent: this, dependsOn: namespace, transforms: [keepCrd(stack)] },
+            {
+                parent: this,
+                dependsOn: [namespace, ...certificates],
+                transforms: [adjust(plan), keepLinks(keptLinks), keepCrd(stack)],
+            },
         );
         this.registerOutputs({});
     }
+}
+
+/** The certificate that jaeger's injector serves, which the chart would make anew at each render. */
+function injectorCertificates(
+    { stack, cluster, plan }: Pick<Surroundings, "stack" | "cluster" | "plan">,
+    parent: pulumi.Resource,
+    namespace: pulumi.Resource,
+): pulumi.Resource[] {
+    const inside = { parent, dependsOn: namespace };
+    if (plan.identity.issuer !== undefined) {
+        return webhookSecrets("linkerd-jaeger", plan.webhooks, TAKE_OVER, {
+            ...inside,
+            retainOnDelete: true,
+        });
+    }
+    const { ca: pair } = plan.webhooks;
+    // An Issuer signs with a Secret beside it.
+    const ca = tlsSecret(
+        {
+            ...{ namespace: "linkerd-jaeger", name: WEBHOOK_CA_SECRET, pair },
+            annotations: TAKE_OVER,
+        },
+        inside,
+    );
+    const issued = certificatesByCertManager(
+        {
+            ...{ namespace: "linkerd-jaeger", trustDomain: plan.trustDomain, stack, cluster },
+            version: plan.version.tag,
+            trust: { issuer: pair.certificate, webhooks: pair.certificate },
+        },
+        { parent, dependsOn: ca },
+    );
+    return [ca, issued];
+}
+
+interface RenderedProps {
+    readonly metadata?: { readonly name?: string; readonly annotations?: Record<string, string> };
+    readonly webhooks?: Parameters<typeof injected>[0];
+}
+
+/** Versions of Linkerd's own kinds that charts have had or may have. */
+const POLICY = /^kubernetes:policy\.linkerd\.io\/[^:]+:(\w+)$/;
+const POLICY_VERSIONS = ["v1alpha1", "v1beta1", "v1beta2", "v1beta3", "v1"];
+
+/**
+ * Services are not waited for: a gateway's has no address where nothing gives it one, and see components/linkerd/controlPlane.ts.
+ * A Server in another version of its API is the same object: as another resource it would be made first and then deleted.
+ */
+function adjust({ identity, webhooks }: LinkerdPlan): pulumi.ResourceTransform {
+    return ({ type, props, opts }) => {
+        if (!type.startsWith("kubernetes:") || type.startsWith("kubernetes:helm")) {
+            return undefined;
+        }
+        const { metadata, webhooks: called = [] } = props as RenderedProps;
+        const { [DEPENDS_ON]: _order, ...others } = metadata?.annotations ?? {};
+        const isWebhook = type.endsWith("WebhookConfiguration");
+        const injection =
+            isWebhook && identity.issuer === undefined
+                ? injected(called, webhooks.bundles)
+                : undefined;
+        const annotations = {
+            ...others,
+            // cert-manager's injector may hold caBundle, from before or now.
+            ...(isWebhook ? TAKE_OVER : {}),
+            ...injection?.annotations,
+            ...(type === "kubernetes:core/v1:Service" ? { "pulumi.com/skipAwait": "true" } : {}),
+        };
+        const kind = POLICY.exec(type)?.[1];
+        return {
+            props: {
+                ...props,
+                metadata: { ...metadata, annotations },
+                ...(injection ? { webhooks: injection.webhooks } : {}),
+            },
+            opts: kind
+                ? pulumi.mergeOptions(opts, {
+                      aliases: POLICY_VERSIONS.map((version) => ({
+                          type: `kubernetes:policy.linkerd.io/${version}:${kind}`,
+                      })),
+                  })
+                : opts,
+        };
+    };
+}
+
+/** A CRD of Links that a later release made stays as it is, and says so. */
+function keepLinks(kept: LiveLinks | undefined): pulumi.ResourceTransform {
+    return ({ type, props, opts }) => {
+        const { metadata } = props as RenderedProps;
+        return kept?.createdBy !== undefined &&
+            type.endsWith(":CustomResourceDefinition") &&
+            metadata?.name === LINKS
+            ? {
+                  props: {
+                      ...props,
+                      metadata: {
+                          ...metadata,
+                          annotations: { ...metadata.annotations, [CREATED_BY]: kept.createdBy },
+                      },
+                      spec: kept.spec,
+                  },
+                  opts,
+              }
+            : undefined;
+    };
 }

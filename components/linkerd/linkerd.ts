@@ -2,6 +2,7 @@ import * as command from "@pulumi/command";
 import type { LocatedChart } from "../../charts/source";
 import { checkChangedLinkerd } from "../../cluster/health/check";
 import type { Connection } from "../../cluster/connection";
+import type { LiveLinks } from "../../cluster/links";
 import type { LinkerdStackConfig } from "../../config";
 import { CNI_CHART, CNI_NAMESPACE } from "../../plan/cni";
 import type { LocatedExtension } from "../../plan/extensions";
@@ -38,6 +39,8 @@ export interface LinkerdDeclaration {
     readonly charts: readonly LocatedChart[];
     /** Beside viz. */
     readonly extensions: readonly LocatedExtension[];
+    /** The CRD of Links, where it is of a later release. */
+    readonly keptLinks: LiveLinks | undefined;
     readonly connection: Connection;
 }
 
@@ -49,6 +52,7 @@ export function declareLinkerd({
     ran,
     charts,
     extensions,
+    keptLinks,
     connection,
 }: LinkerdDeclaration) {
     const declared = collectDeclared();
@@ -167,7 +171,7 @@ export function declareLinkerd({
         : undefined;
     const others = declareExtensions(
         extensions,
-        { cluster: address, stack, podSecurity: plan.podSecurity["linkerd-viz"] },
+        { cluster: address, stack, plan, keptLinks },
         { provider, begun, controlPlane },
     );
     const rendered = { declared, by: [crds.chart, controlPlane.chart] };

@@ -24,6 +24,7 @@ const services: ReadonlyMap<string, Start> = new Map([
     ["linkerd-sp-validator", passive(allowAll)],
     ["linkerd-policy-validator", passive(allowAll)],
     ["tap-injector", passive(allowAll)],
+    ["jaeger-injector", passive(allowAll)],
     ["tap", passive(answerTapApi)],
 ]);
 

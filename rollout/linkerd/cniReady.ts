@@ -8,7 +8,7 @@ import { listOf } from "../../cluster/health/read";
 import { readLinkerdConfig } from "../../cluster/linkerdConfig";
 import type { Read } from "../../plan/checks/result";
 import { CNI_NAMESPACE, onNodes, onNodesText } from "../../plan/cni";
-import { compareVersions, isFault, parseLinkerdVersion } from "../../plan/versions";
+import { compareReleases, releaseOf } from "../../plan/releases";
 import { cniReadyInput, readInput } from "../input";
 import { runProgram } from "../program";
 
@@ -32,8 +32,8 @@ runProgram(async () => {
 
 /** The control plane's version that is declared, and the one that runs. */
 function isOlder(version: string, live: string | undefined): boolean {
-    const [target, running] = [parseLinkerdVersion(version), parseLinkerdVersion(live ?? "")];
-    return !isFault(target) && !isFault(running) && compareVersions(target, running) < 0;
+    const [target, running] = [releaseOf(version), releaseOf(live)];
+    return target !== undefined && running !== undefined && compareReleases(target, running) < 0;
 }
 
 interface Progress {

@@ -1,8 +1,11 @@
-// The CRD of TrafficSplits stands as Linkerd 2.11 left it: with the control plane's label and Helm's marks. What this does not
-// prove: that the adaptor serves TrafficSplits, as its pods are simulated.
+// The CRD of TrafficSplits stands as Linkerd 2.11 left it: with the control plane's label and Helm's marks. multicluster and jaeger
+// are installed with the mesh, and a cluster is linked. What this does not prove: that adaptor, gateway and collector serve anybody,
+// as their pods are simulated.
 import * as k8s from "@kubernetes/client-node";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { KubeApi } from "../../cluster/api";
+import { observeDataPlane } from "../../cluster/dataPlane";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { TRAFFIC_SPLITS } from "../../cluster/trafficSplits";
 import { CHARTS } from "../../embedded/stack";
@@ -15,13 +18,17 @@ const GROUP = { group: "split.smi-spec.io", version: "v1alpha2", plural: "traffi
 const NAMESPACE = "default";
 const SMI = { version: "1.0.4", charts: CHARTS };
 
-describe("TrafficSplits go on from Linkerd before 2.12 through the move to linkerd-smi to a destroy", () => {
+const OTHERS = { jaeger: {}, multicluster: {} };
+
+describe("TrafficSplits go on from Linkerd before 2.12 through the move to linkerd-smi to a destroy, and links with them", () => {
     let journey: Journey;
     let uid: string;
+    let linked: Linked;
+    let certificate: string;
 
     beforeAll(async () => {
         journey = await startJourney("extensions", {
-            config: { viz: { enabled: false }, prune: true },
+            config: { viz: { enabled: false }, prune: true, extensions: OTHERS },
         });
         uid = await leaveTrafficSplit(journey);
     });
@@ -41,12 +48,11 @@ describe("TrafficSplits go on from Linkerd before 2.12 through the move to linke
         })) as { metadata: { uid: string } };
         return found.metadata.uid;
     };
-    const adaptors = async () => {
-        const { items } = await journey.connection.apps.listNamespacedDeployment({
-            namespace: "linkerd-smi",
-        });
-        return items.map(({ metadata }) => metadata?.name);
+    const deployments = async (namespace: string) => {
+        const { items } = await journey.connection.apps.listNamespacedDeployment({ namespace });
+        return items.map(({ metadata }) => metadata?.name).sort();
     };
+    const adaptors = () => deployments("linkerd-smi");
 
     it("step 1: an installation that prunes leaves them, whoever brought their CRD", async () => {
         const { output } = await journey.up();
@@ -55,16 +61,31 @@ describe("TrafficSplits go on from Linkerd before 2.12 through the move to linke
         expect(await crd()).toMatchObject({ "linkerd.io/control-plane-ns": "linkerd" });
     });
 
+    it("step 1b: multicluster and jaeger are there, a gateway without an address holds nothing up", async () => {
+        const { core } = journey.connection;
+        const { spec, status } = await core.readNamespacedService({
+            ...{ namespace: MULTICLUSTER, name: "linkerd-gateway" },
+        });
+        expect(spec?.type).toBe("LoadBalancer");
+        expect(status?.loadBalancer?.ingress).toBeUndefined();
+        expect(await proxiesOf(journey, MULTICLUSTER)).toEqual({ "linkerd-gateway": OLD });
+        expect(Object.keys(await proxiesOf(journey, JAEGER))).toEqual(JAEGERS);
+        certificate = await injectorCertificate(journey);
+        linked = await link(journey);
+    });
+
     it("step 2: a chart that is not there is one refusal, which names its key", async () => {
-        await journey.stack.edit("extensions", { smi: { ...SMI, version: "9.9.9" } });
+        await journey.stack.edit("extensions", { ...OTHERS, smi: { ...SMI, version: "9.9.9" } });
+        await journey.editVersion("edge-25.10.1");
         await expectRefused(
             journey,
-            /1\. chart linkerd-smi 9\.9\.9: is not in .*; it has: linkerd-smi-1\.0\.4\s+next: set extensions\.smi\.version to one that exists/,
+            /chart linkerd-smi 9\.9\.9: is not in .*; it has: linkerd-smi-1\.0\.4\s+next: set extensions\.smi\.version to one that exists/,
+            /extensions\.jaeger = "edge-25\.10\.1": Linkerd has no extension jaeger from edge-25\.10\.1 on\s+next: take extensions\.jaeger out/,
         );
     });
 
     it("step 3: with an upgrade the CRD becomes the stack's, before anything else changes", async () => {
-        await journey.stack.edit("extensions", { smi: SMI });
+        await journey.stack.edit("extensions", { ...OTHERS, smi: SMI });
         await journey.editVersion(NEW);
         const preview = await journey.preview();
         expect(preview.code, preview.output).toBe(0);
@@ -72,6 +93,10 @@ describe("TrafficSplits go on from Linkerd before 2.12 through the move to linke
             "TrafficSplits: their CRD becomes the stack's first and stays for good; marks of its owner go: linkerd.io/control-plane-ns: linkerd, app.kubernetes.io/managed-by: Helm, meta.helm.sh/release-name: linkerd2, meta.helm.sh/release-namespace: linkerd",
         );
         expect(preview.output).toMatch(/Deployment linkerd-smi:linkerd-smi\/smi-adaptor create/);
+        expect(preview.output).toContain(
+            `Links: linkerd-service-mirror-east (${OLD}) stay as they are, with a new proxy: when both sides are upgraded, for each link: linkerd multicluster link again`,
+        );
+        expect(preview.output).not.toMatch(/Server linkerd-\S+ (delete|replace|create)/);
 
         const log = join(journey.stack.project, "events.json");
         const args = ["up", "--yes", "--skip-preview", "--event-log", log];
@@ -86,6 +111,14 @@ describe("TrafficSplits go on from Linkerd before 2.12 through the move to linke
             );
         const owned = at("end", /^linkerd-smi-crd$/);
         expect(owned).toHaveLength(1);
+        // Extensions of the version line follow the control plane.
+        const last = Math.max(...at("end", /^linkerd-control-plane:/));
+        const following = at(
+            "begin",
+            /^linkerd-(jaeger|multicluster):.*(gateway|collector|injector)/,
+        );
+        expect(following.length).toBeGreaterThan(10);
+        expect(Math.min(...following)).toBeGreaterThan(last);
         const others = at("begin", /^linkerd-(smi|control-plane):/);
         expect(others.length).toBeGreaterThan(30);
         expect(Math.min(...others)).toBeGreaterThan(owned[0] ?? Infinity);
@@ -110,21 +143,179 @@ describe("TrafficSplits go on from Linkerd before 2.12 through the move to linke
         await journey.expectNoChanges();
     });
 
-    it("step 4: a revert keeps them served", async () => {
-        await journey.editVersion(OLD);
-        const { output } = await journey.up();
-        expect(output).toContain("extension smi: chart linkerd-smi 1.0.4, namespace linkerd-smi");
-        expect(await trafficSplit()).toBe(uid);
-        expect(await adaptors()).toEqual(["smi-adaptor"]);
+    it("step 3b: gateway, mirrors and jaeger have the new proxy; links, their Secrets and the injector's certificate are the same", async () => {
+        expect(await proxiesOf(journey, MULTICLUSTER)).toEqual({
+            "linkerd-gateway": NEW,
+            "linkerd-service-mirror-east": NEW,
+        });
+        const jaeger = await proxiesOf(journey, JAEGER);
+        expect(jaeger).toEqual(Object.fromEntries(JAEGERS.map((one) => [one, NEW])));
+        expect(await injectorCertificate(journey)).toBe(certificate);
+        expect(await linkedNow(journey)).toEqual(linked);
+        expect(await serversOf(journey, MULTICLUSTER)).toEqual(SERVERS);
+        expect(await serversOf(journey, JAEGER)).toHaveLength(11);
+        const { data } = await journey.connection.core.readNamespacedSecret({
+            ...{ namespace: MULTICLUSTER, name: TOKEN },
+        });
+        expect(data?.["token"]?.length).toBeGreaterThan(100);
+        const { output } = await journey.stack.run(["stack", "export"]);
+        expect(output).toContain(TOKEN);
+        expect(output).not.toContain(data?.["token"]);
     });
 
-    it("step 5: a destroy takes the adaptor, and leaves CRD and TrafficSplits", async () => {
+    it("step 4: a revert without jaeger keeps the others, and the CRD of Links that a later CLI brought", async () => {
+        await laterLinks(journey);
+        await journey.editVersion(OLD);
+        await journey.stack.edit("extensions", { multicluster: {}, smi: SMI });
+        const { output } = await journey.up();
+        expect(output).toContain("extension smi: chart linkerd-smi 1.0.4, namespace linkerd-smi");
+        expect(output).toContain(
+            `Links: their CRD stays at edge-25.9.1: it moves forward only (linkerdVersion is ${OLD})`,
+        );
+        expect(await trafficSplit()).toBe(uid);
+        expect(await adaptors()).toEqual(["smi-adaptor"]);
+        expect(await proxiesOf(journey, MULTICLUSTER)).toEqual({
+            "linkerd-gateway": OLD,
+            "linkerd-service-mirror-east": OLD,
+        });
+        expect(await linkedNow(journey)).toEqual(linked);
+        expect(await serversOf(journey, MULTICLUSTER)).toEqual(SERVERS);
+        await waitFor("jaeger to go", async () => (await deployments(JAEGER)).length === 0);
+        expect(await injectorCertificate(journey)).toBe(certificate);
+        await journey.expectNoChanges();
+    });
+
+    it("step 5: a destroy takes adaptor and gateway, and leaves CRDs, TrafficSplits and links", async () => {
         const { code, output } = await journey.stack.run(["destroy", "--yes", "--skip-preview"]);
         expect(code, output).toBe(0);
         await waitFor("the adaptor to go", async () => (await adaptors()).length === 0);
         expect(await trafficSplit()).toBe(uid);
+        expect(await deployments(MULTICLUSTER)).toEqual(["linkerd-service-mirror-east"]);
+        expect(await linkedNow(journey)).toEqual(linked);
     });
 });
+
+const MULTICLUSTER = "linkerd-multicluster";
+const JAEGER = "linkerd-jaeger";
+const JAEGERS = ["collector", "jaeger", "jaeger-injector"];
+const SERVERS = ["linkerd-gateway", "service-mirror"];
+const TOKEN = "linkerd-service-mirror-remote-access-default-token";
+const LINK = { group: "multicluster.linkerd.io", version: "v1alpha1", plural: "links" };
+
+/** Proxies by workload. */
+async function proxiesOf({ connection }: Journey, namespace: string) {
+    const { pods } = await observeDataPlane(new KubeApi(connection));
+    const own = pods.filter((one) => one.namespace === namespace);
+    return Object.fromEntries(own.map(({ owner, proxy }) => [owner?.name, proxy]).sort());
+}
+
+async function serversOf({ connection: { kubeconfig } }: Journey, namespace: string) {
+    const { items } = (await kubeconfig
+        .makeApiClient(k8s.CustomObjectsApi)
+        .listNamespacedCustomObject({
+            ...{ group: "policy.linkerd.io", version: "v1beta1", plural: "servers", namespace },
+        })) as { items: { metadata: { name: string } }[] };
+    return items.map(({ metadata }) => metadata.name).sort();
+}
+
+/** What jaeger's injector serves. */
+async function injectorCertificate({ connection }: Journey): Promise<string> {
+    const { data } = await connection.core.readNamespacedSecret({
+        ...{ namespace: JAEGER, name: "jaeger-injector-k8s-tls" },
+    });
+    return data?.["tls.crt"] ?? "";
+}
+
+/** uids of what a link is made of. */
+type Linked = Readonly<Record<"link" | "credentials" | "mirror", string | undefined>>;
+
+/** As `linkerd multicluster link` makes it, in words of our own. */
+async function link(journey: Journey): Promise<Linked> {
+    const { core, apps, kubeconfig } = journey.connection;
+    const credentials = "cluster-credentials-east";
+    await core.createNamespacedSecret({
+        namespace: MULTICLUSTER,
+        body: {
+            metadata: { name: credentials },
+            type: "mirror.linkerd.io/remote-kubeconfig",
+            stringData: { kubeconfig: "of the other cluster" },
+        },
+    });
+    await kubeconfig.makeApiClient(k8s.CustomObjectsApi).createNamespacedCustomObject({
+        ...{ ...LINK, namespace: MULTICLUSTER },
+        body: {
+            apiVersion: `${LINK.group}/${LINK.version}`,
+            kind: "Link",
+            metadata: { name: "east" },
+            spec: { clusterCredentialsSecret: credentials, targetClusterName: "east" },
+        },
+    });
+    const labels = {
+        component: "linkerd-service-mirror",
+        "mirror.linkerd.io/cluster-name": "east",
+    };
+    await apps.createNamespacedDeployment({
+        namespace: MULTICLUSTER,
+        body: {
+            metadata: { name: "linkerd-service-mirror-east" },
+            spec: {
+                selector: { matchLabels: labels },
+                template: {
+                    metadata: { labels, annotations: { "linkerd.io/inject": "enabled" } },
+                    spec: {
+                        containers: [
+                            {
+                                name: "service-mirror",
+                                image: `cr.l5d.io/linkerd/controller:${OLD}`,
+                            },
+                        ],
+                    },
+                },
+            },
+        },
+    });
+    return linkedNow(journey);
+}
+
+async function linkedNow({ connection: { core, apps, kubeconfig } }: Journey): Promise<Linked> {
+    const namespace = MULTICLUSTER;
+    const custom = kubeconfig.makeApiClient(k8s.CustomObjectsApi);
+    const [one, secret, mirror] = await Promise.all([
+        custom.getNamespacedCustomObject({ ...LINK, namespace, name: "east" }) as Promise<{
+            metadata: { uid: string };
+        }>,
+        core.readNamespacedSecret({ namespace, name: "cluster-credentials-east" }),
+        apps.readNamespacedDeployment({ namespace, name: "linkerd-service-mirror-east" }),
+    ]);
+    return {
+        link: one.metadata.uid,
+        credentials: secret.metadata?.uid,
+        mirror: mirror.metadata?.uid,
+    };
+}
+
+/** The CRD as of edge-25.9.1, where Links are stored in v1alpha3. */
+async function laterLinks({ connection: { kubeconfig } }: Journey): Promise<void> {
+    const api = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
+    const name = "links.multicluster.linkerd.io";
+    const { spec } = await api.readCustomResourceDefinition({ name });
+    const [first] = spec.versions;
+    await api.patchCustomResourceDefinition(
+        {
+            name,
+            body: {
+                metadata: { annotations: { "linkerd.io/created-by": "linkerd/cli edge-25.9.1" } },
+                spec: {
+                    versions: [
+                        { ...first, storage: false },
+                        { ...first, name: "v1alpha3", storage: true },
+                    ],
+                },
+            },
+        },
+        k8s.setHeaderOptions("Content-Type", k8s.PatchStrategy.MergePatch),
+    );
+}
 
 /** As Linkerd 2.11's chart brought it, in words of our own. @returns the uid of a TrafficSplit */
 async function leaveTrafficSplit({ connection: { kubeconfig } }: Journey): Promise<string> {

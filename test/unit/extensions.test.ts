@@ -2,16 +2,22 @@ import { locateCharts } from "../../charts/source";
 import { describe, expect, it } from "vitest";
 import { ApiError, type KubeApi, type RawObject } from "../../cluster/api";
 import { observeExtensions, type LiveExtension } from "../../cluster/extensions";
+import { observeLinks } from "../../cluster/links";
 import { observeTrafficSplits, ownTrafficSplits } from "../../cluster/trafficSplits";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import {
+    extensionConfigFaults,
     extensionFaults,
     extensionLines,
+    keptLinks,
     ownExtensionLines,
     plannedExtensions,
     type SeenExtensions,
 } from "../../plan/extensions";
 import { RefusedError } from "../../plan/faults";
+import { extensionValues } from "../../plan/values";
+import { webhooksOf } from "../../plan/webhooks";
+import { versionAt } from "./support/releases";
 
 const STACK = "acme/mesh/prod";
 const one = (name: string, fields: Partial<LiveExtension> = {}): LiveExtension => ({
@@ -20,6 +26,7 @@ const one = (name: string, fields: Partial<LiveExtension> = {}): LiveExtension =
     stack: undefined,
     versions: ["edge-24.5.3"],
     workloads: 1,
+    mirrors: [],
     ...fields,
 });
 const how = (to = "edge-24.7.5", from: string | undefined = "edge-24.5.3") => ({
@@ -161,6 +168,7 @@ describe("extensions are found by the label of their namespace", () => {
                         labels: { "app.kubernetes.io/version": "other" },
                     }),
                     deployment({ labels: { "app.kubernetes.io/version": "edge-24.5.3" } }),
+                    deployment({ name: "linkerd-service-mirror-east" }, "controller:edge-24.5.3"),
                 ],
                 "/apis/apps/v1/namespaces/b/deployments": [
                     deployment({}, "cr.l5d.io/linkerd/smi-adaptor:v0.2.7@sha256:00"),
@@ -171,9 +179,13 @@ describe("extensions are found by the label of their namespace", () => {
         expect(found).toEqual([
             {
                 ...{ namespace: "a", name: "multicluster", stack: STACK },
-                ...{ versions: ["edge-24.5.3"], workloads: 2 },
+                ...{ versions: ["edge-24.5.3"], workloads: 3 },
+                mirrors: [{ name: "linkerd-service-mirror-east", version: "edge-24.5.3" }],
             },
-            { namespace: "b", name: "smi", stack: undefined, versions: ["v0.2.7"], workloads: 2 },
+            {
+                ...{ namespace: "b", name: "smi", stack: undefined },
+                ...{ versions: ["v0.2.7"], workloads: 2, mirrors: [] },
+            },
         ]);
     });
 
@@ -187,7 +199,7 @@ describe("an extension of the stack file", () => {
     const configOf = (extensions?: object) =>
         parseConfig({ ...required, extensions }) as LinkerdStackConfig;
     const smi = plannedExtensions(configOf({ smi: { version: "1.0.4" } }));
-    const nothing: SeenExtensions = { live: [], trafficSplits: undefined };
+    const nothing: SeenExtensions = { live: [], trafficSplits: undefined, links: undefined };
     const told = (seen: Partial<SeenExtensions>, acting = true, planned = smi) =>
         extensionFaults(planned, { ...nothing, ...seen }, { stack: STACK, acting }).map(
             ({ subject, value, rule }) => `${subject} = ${value}: ${rule}`,
@@ -212,7 +224,9 @@ describe("an extension of the stack file", () => {
         [{ smi: { version: "edge-24.7.5" } }, "extensions.smi.version"],
         [{ smi: { version: "1.0" } }, "extensions.smi.version"],
         [{ smi: { version: "1.0.4", value: {} } }, "extensions.smi"],
-        [{ jaeger: {} }, "extensions"],
+        [{ jaeger: { version: "1.0.4" } }, "extensions.jaeger"],
+        [{ multicluster: { charts: "" } }, "extensions.multicluster.charts"],
+        [{ viz: {} }, "extensions"],
     ])("%j is refused, with the key", (extensions, subject) => {
         try {
             configOf(extensions);
@@ -259,6 +273,14 @@ describe("an extension of the stack file", () => {
             ],
         ],
         [
+            "another stack's CRD of Links",
+            { links: { stack: "acme/mesh/dev", createdBy: undefined, spec: {} } },
+            [
+                "CustomResourceDefinition links.multicluster.linkerd.io = acme/mesh/dev: is owned by another stack, not by acme/mesh/prod",
+            ],
+        ],
+        ["the stack's CRD of Links", { links: { ...LINKS_CRD, stack: STACK } }, []],
+        [
             "objects in a version that the chart lacks",
             { trafficSplits: { ...splits, stored: ["v1alpha1", "v1alpha4"] } },
             [
@@ -267,8 +289,9 @@ describe("an extension of the stack file", () => {
         ],
         [
             "what cannot be read",
-            { live: "HTTP 403", trafficSplits: "HTTP 403" },
+            { live: "HTTP 403", trafficSplits: "HTTP 403", links: "HTTP 403" },
             [
+                "extensions = undefined: what there is of them could not be read: HTTP 403",
                 "extensions = undefined: what there is of them could not be read: HTTP 403",
                 "extensions = undefined: what there is of them could not be read: HTTP 403",
             ],
@@ -293,12 +316,148 @@ describe("an extension of the stack file", () => {
     });
 
     it("is told with its chart, and whose marks go from the CRD of TrafficSplits", () => {
-        expect(ownExtensionLines(smi, { trafficSplits: splits })).toEqual([
+        const lines = (trafficSplits: SeenExtensions["trafficSplits"]) =>
+            ownExtensionLines(smi, { ...nothing, trafficSplits }, how());
+        expect(lines(splits)).toEqual([
             "extension smi: chart linkerd-smi 1.0.4, namespace linkerd-smi",
         ]);
-        expect(ownExtensionLines(smi, { trafficSplits: { ...splits, marks: ["a: b"] } })[1]).toBe(
+        expect(lines({ ...splits, marks: ["a: b"] })[1]).toBe(
             "TrafficSplits: their CRD becomes the stack's first and stays for good; marks of its owner go: a: b",
         );
+    });
+});
+
+const LINKS_CRD = { stack: STACK, createdBy: "linkerd/helm edge-24.5.3", spec: { group: "x" } };
+
+describe("extensions that go with the version line", () => {
+    const configOf = (extensions: object, linkerdVersion = "edge-24.7.5") =>
+        parseConfig({
+            ...{ context: "kind", clusterUid: "0a1b", linkerdVersion, extensions },
+            charts: "vendor",
+        }) as LinkerdStackConfig;
+    const both = { jaeger: {}, multicluster: { charts: "elsewhere", values: { gateway: {} } } };
+    const told = (extensions: object, version?: string) =>
+        extensionConfigFaults(configOf(extensions, version));
+
+    it("have its version and the stack's charts, unless the file says others", () => {
+        expect(plannedExtensions(configOf(both))).toMatchObject([
+            {
+                ...{ name: "jaeger", namespace: "linkerd-jaeger", source: "vendor", values: {} },
+                chart: { name: "linkerd-jaeger", version: "2024.7.5" },
+            },
+            {
+                ...{ name: "multicluster", namespace: "linkerd-multicluster" },
+                ...{ source: "elsewhere", values: { gateway: {} } },
+                chart: { name: "linkerd-multicluster", version: "2024.7.5" },
+            },
+        ]);
+        expect(told(both)).toEqual([]);
+    });
+
+    it("jaeger is refused where Linkerd has it no more, by one fault: its chart is not looked for", () => {
+        expect(told(both, "edge-25.9.4")).toEqual([]);
+        expect(told(both, "edge-25.10.1")).toMatchObject([
+            { subject: "extensions.jaeger", value: "edge-25.10.1" },
+        ]);
+        expect(plannedExtensions(configOf(both, "edge-25.10.1"))).toMatchObject([
+            { name: "multicluster" },
+        ]);
+        expect(told({ multicluster: {} }, "edge-26.8.3")).toEqual([]);
+    });
+
+    it("values that are derived are refused, each with its key", () => {
+        expect(
+            told({
+                jaeger: { values: { linkerdVersion: "x", webhook: { caBundle: "x" } } },
+                multicluster: { values: { linkerdVersion: "x", identityTrustDomain: "own.org" } },
+            }).map(({ subject }) => subject),
+        ).toEqual([
+            "extensions.jaeger.values.linkerdVersion",
+            "extensions.jaeger.values.webhook.caBundle",
+            "extensions.multicluster.values.linkerdVersion",
+        ]);
+    });
+
+    it("get what is derived: a certificate of the stack's, the mesh's trust domain", () => {
+        const pair = { certificate: "CERT", key: "KEY" };
+        const plan = {
+            version: versionAt("edge-24.7.5"),
+            trustDomain: "mesh.example",
+            webhooks: { ca: pair, leaves: {}, bundles: { "jaeger-injector": "CA" } },
+        };
+        expect(
+            extensionValues({ name: "jaeger", values: { webhook: { logLevel: "debug" } } }, plan),
+        ).toEqual({
+            linkerdVersion: "edge-24.7.5",
+            webhook: { logLevel: "debug", externalSecret: true, caBundle: "CA" },
+        });
+        const domain = (values: object) =>
+            extensionValues({ name: "multicluster", values: { ...values } }, plan);
+        expect(domain({})).toEqual({
+            linkerdVersion: "edge-24.7.5",
+            identityTrustDomain: "mesh.example",
+        });
+        expect(domain({ identityTrustDomain: "own" })["identityTrustDomain"]).toBe("own");
+    });
+
+    it.each([
+        ["none", undefined, "edge-24.5.3", undefined],
+        ["one of the same release", "linkerd/helm edge-24.5.3", "edge-24.5.3", undefined],
+        ["one of before", "linkerd/cli stable-2.14.10", "edge-24.5.3", undefined],
+        ["one of nobody knows who", "kubectl", "edge-24.5.3", undefined],
+        ["a later one", "linkerd/cli edge-25.9.1", "edge-24.7.5", "edge-25.9.1"],
+    ])("the CRD of Links goes forward only: %s", (_name, createdBy, to, kept) => {
+        const links = createdBy === undefined ? undefined : { ...LINKS_CRD, createdBy };
+        const seen = { live: [], trafficSplits: undefined, links };
+        expect(keptLinks(seen, to)).toEqual(kept === undefined ? undefined : links);
+        expect(ownExtensionLines([], seen, how(to))).toEqual(
+            kept === undefined
+                ? []
+                : [
+                      `Links: their CRD stays at ${kept}: it moves forward only (linkerdVersion is ${to})`,
+                  ],
+        );
+    });
+
+    it("service mirrors of another version are named, and what makes them anew", () => {
+        const mirrors = [
+            { name: "linkerd-service-mirror-east", version: "stable-2.13.7" },
+            { name: "linkerd-service-mirror-west", version: "edge-24.7.5" },
+            { name: "linkerd-service-mirror-own", version: undefined },
+        ];
+        const lines = (from: string, planned = plannedExtensions(configOf(both))) =>
+            ownExtensionLines(
+                planned,
+                {
+                    live: [one("multicluster", { stack: STACK, mirrors })],
+                    ...{ trafficSplits: undefined, links: undefined },
+                },
+                how("edge-24.7.5", from),
+            ).slice(2);
+        const line =
+            "Links: linkerd-service-mirror-east (stable-2.13.7), linkerd-service-mirror-own (version unknown) stay as they are, with a new proxy: when both sides are upgraded, for each link: linkerd multicluster link again";
+        expect(lines("edge-24.5.3")).toEqual([line]);
+        expect(lines("stable-2.13.7")).toEqual([`${line} (since stable-2.14.0 they need it)`]);
+        expect(lines("edge-24.5.3", [])).toEqual([]);
+    });
+
+    it("the webhook of jaeger's injector concerns a stack that brings it only", () => {
+        const services = (asked: object) => webhooksOf(asked).map(({ service }) => service);
+        expect(services({ jaeger: {} })).toEqual([...services({}), "jaeger-injector"]);
+    });
+
+    it("the CRD of Links shows its owner and its release", async () => {
+        const apiOf = (send: () => Promise<unknown>) => ({ send }) as unknown as KubeApi;
+        const annotations = {
+            "mesh-upgrade/stack": STACK,
+            "linkerd.io/created-by": LINKS_CRD.createdBy,
+        };
+        const crd = { metadata: { annotations }, spec: LINKS_CRD.spec };
+        const failing = (status: number) =>
+            apiOf(() => Promise.reject(new ApiError(status, `HTTP ${status}`)));
+        expect(await observeLinks(apiOf(() => Promise.resolve(crd)))).toEqual(LINKS_CRD);
+        expect(await observeLinks(failing(404))).toBeUndefined();
+        await expect(observeLinks(failing(403))).rejects.toThrow("HTTP 403");
     });
 });
 

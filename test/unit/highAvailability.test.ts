@@ -65,7 +65,10 @@ const faultsOf = ({
 }: Given = {}) =>
     highAvailabilityFaults(
         { values, change },
-        { installed: change !== "install", installation: { ...NOTHING, values: before, viz: liveViz } },
+        {
+            installed: change !== "install",
+            installation: { ...NOTHING, values: before, viz: liveViz },
+        },
         { nodes: { value: nodes }, available: { value: available } },
         viz,
     );

@@ -7,7 +7,7 @@ import { mint, type KeyPair } from "../../plan/certificates";
 import type { Fault } from "../../plan/faults";
 import { chartFaults, crdVersion, planLinkerd, type LinkerdPlan } from "../../plan/linkerd";
 import { controlPlaneValues } from "../../plan/values";
-import { webhookName, WEBHOOKS } from "../../plan/webhooks";
+import { webhookName, webhooksOf } from "../../plan/webhooks";
 import { helmRecord } from "./support/helmRecord";
 import { EMPTY, NOTHING, releaseOf } from "./support/live";
 import { versionAt } from "./support/releases";
@@ -242,7 +242,7 @@ describe("a mesh that is taken over keeps every key", () => {
         const name = "identity.linkerd.cluster.local";
         const issuer = await mint({ name, issuer: root, authority: true, years: 1, now });
         const leaves = await Promise.all(
-            WEBHOOKS.map(async (webhook) => {
+            webhooksOf({}).map(async (webhook) => {
                 const name = webhookName(webhook);
                 const made = await mint({ name, authority: false, years: 1, now });
                 return [webhook.service, made] as const;
@@ -305,7 +305,7 @@ describe("a mesh that is taken over keeps every key", () => {
         };
         const faults = (await planOf({}, owned)) as readonly Fault[];
         expect(faults.map(({ subject, value, next }) => [subject, value, next])).toEqual(
-            WEBHOOKS.map(() => [
+            webhooksOf({}).map(() => [
                 "certificates.webhooks",
                 "own",
                 "set certificates.webhooks to publish, pulumi up, then go on",

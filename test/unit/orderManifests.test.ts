@@ -25,6 +25,21 @@ const waits = (stream: string) =>
     );
 
 describe("a Deployment never starts with the ConfigMap of the old version", () => {
+    it("and a Secret for a token not without its ServiceAccount: the cluster would delete it", () => {
+        const token = (type: string, of: string) =>
+            `  annotations:\n    kubernetes.io/service-account.name: ${of}\ntype: ${type}\n`;
+        const stream = [
+            object("Secret", "mc", "a", token("kubernetes.io/service-account-token", "remote")),
+            object("Secret", "mc", "b", token("Opaque", "remote")),
+            object("ServiceAccount", "mc", "remote"),
+        ].join("");
+        expect(waits(stream)).toEqual({
+            "mc/a": "/namespaces/mc/ServiceAccount/remote",
+            "mc/b": undefined,
+            "mc/remote": undefined,
+        });
+    });
+
     it("nor does the DaemonSet of the CNI plugin", () => {
         const stream = [
             object("DaemonSet", "linkerd-cni", "linkerd-cni"),

@@ -20,10 +20,13 @@ const web = dataPlaneOf({
 });
 const ABSENT = {
     ...{ namespaces: [], controlPlane: false, viz: false },
-    ...{ cni: false, extensions: [], extensionCrds: false },
+    ...{ cni: false, extensions: [], extensionCrds: [] },
 };
 const PRESENT = { namespaces: ["linkerd", "linkerd-viz"], controlPlane: true, viz: true };
-const ADDED = { cni: true, extensions: ["linkerd-smi"] };
+/** A mesh that is there, with nothing beside it. */
+const BARE = { ...ABSENT, ...PRESENT };
+const SMI = { name: "smi", namespace: "linkerd-smi" } as const;
+const ADDED = { cni: true, extensions: [SMI] };
 const NAMESPACES = [...PRESENT.namespaces, "linkerd-cni", "linkerd-smi"];
 const linkerd = (
     how: Partial<Parameters<typeof linkerdPermissions>[0]> = {},
@@ -132,7 +135,7 @@ describe("an update of Linkerd asks for what it does", () => {
         ],
         [
             "linkerd-smi, whose CRD is there already",
-            { ...PRESENT, cni: true, namespaces: NAMESPACES, extensionCrds: true },
+            { ...PRESENT, cni: true, namespaces: NAMESPACES, extensionCrds: ["smi"] },
             [
                 "clusterrolebindings.rbac.authorization.k8s.io *",
                 "clusterroles.rbac.authorization.k8s.io *",
@@ -140,7 +143,7 @@ describe("an update of Linkerd asks for what it does", () => {
                 "serviceaccounts linkerd-smi",
             ],
         ],
-        ["nothing", { ...PRESENT, ...ADDED, namespaces: NAMESPACES, extensionCrds: true }, []],
+        ["nothing", { ...PRESENT, ...ADDED, namespaces: NAMESPACES, extensionCrds: ["smi"] }, []],
     ])("to make what is missing of what is added: %s", (_, present, made) => {
         const how = { ...ADDED, present: { ...ABSENT, ...present }, change: false };
         const asked = linkerd(how, radiusOf(web, {}, { waiting: "unchanged" }));
@@ -148,6 +151,52 @@ describe("an update of Linkerd asks for what it does", () => {
             /^create .* (\*|linkerd-(cni|smi)) always$/.test(one),
         );
         expect(creates).toEqual(made.map((one) => `create ${one} always`));
+    });
+
+    it("to make what an extension adds, cluster-wide only where it is not there yet", () => {
+        const extensions = [
+            { name: "jaeger", namespace: "linkerd-jaeger" },
+            { name: "multicluster", namespace: "linkerd-multicluster" },
+        ] as const;
+        const made = (present: readonly string[], extensionCrds: readonly "multicluster"[] = []) =>
+            linkerd({
+                extensions,
+                present: {
+                    ...BARE,
+                    extensions: present,
+                    extensionCrds,
+                    namespaces: [...BARE.namespaces, ...present],
+                },
+            })
+                .filter((one) => /^create .* \* always$/.test(one))
+                .map((one) => one.split(" ")[1]?.split(".")[0]);
+        const all = ["clusterrolebindings", "clusterroles", "customresourcedefinitions"];
+        const jaeger = "mutatingwebhookconfigurations";
+        expect(made([])).toEqual([...all, jaeger, "namespaces"]);
+        expect(made(["linkerd-jaeger"])).toEqual([...all, "namespaces"]);
+        // Its CRD stays when it goes.
+        expect(made(["linkerd-multicluster"], ["multicluster"])).toEqual([
+            ...all.slice(0, 2),
+            ...[jaeger, "namespaces"],
+        ]);
+        expect(made(["linkerd-jaeger"], ["multicluster"])).toEqual([
+            ...all.slice(0, 2),
+            "namespaces",
+        ]);
+        expect(made(["linkerd-jaeger", "linkerd-multicluster"], ["multicluster"])).toEqual([]);
+
+        const asked = linkerd({ extensions, present: BARE, certManager: true });
+        for (const one of [
+            "create secrets linkerd-jaeger always",
+            "create issuers.cert-manager.io linkerd-jaeger always",
+            "patch servers.policy.linkerd.io linkerd-jaeger always",
+            "create secrets linkerd-multicluster always",
+            "create meshtlsauthentications.policy.linkerd.io linkerd-multicluster always",
+            "delete services linkerd-multicluster maybe",
+        ]) {
+            expect(asked).toContain(one);
+        }
+        expect(asked.join()).not.toContain("cert-manager.io linkerd-multicluster");
     });
 
     it("to restart just the kinds that restart, where they are", () => {

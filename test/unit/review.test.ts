@@ -34,7 +34,7 @@ const found = (fields: Partial<Found> = {}): Found => ({
     notices: [],
     verdicts: [],
     cni: undefined,
-    extensions: { live: [], trafficSplits: undefined },
+    extensions: { live: [], trafficSplits: undefined, links: undefined },
     ...fields,
 });
 const NONE = { asked: 0, missing: [], maybe: [] };
@@ -107,7 +107,10 @@ describe("the review of an update", () => {
                         [verb, needed, namespace?.slice(0, 8)].join() === "create,always,linkerd-",
                 )
                 .map(({ resource, namespace }) => `${namespace} ${resource}`);
-        const smi = { namespace: "linkerd-smi", name: "smi", stack: undefined, versions: [] };
+        const smi = {
+            ...{ namespace: "linkerd-smi", name: "smi", stack: undefined },
+            ...{ versions: [], mirrors: [] },
+        };
         const objects = Object.fromEntries(
             ["ConfigMap", "ClusterRole", "ClusterRoleBinding", "ServiceAccount", "DaemonSet"].map(
                 (kind) => [kind, true],
@@ -123,9 +126,17 @@ describe("the review of an update", () => {
             ...["deployments.apps", "serviceaccounts"].map((one) => `linkerd-smi ${one}`),
         ];
         expect(created({}).sort()).toEqual(all);
-        const idle = { live: [{ ...smi, workloads: 0 }], trafficSplits: undefined };
+        const idle = {
+            live: [{ ...smi, workloads: 0 }],
+            trafficSplits: undefined,
+            links: undefined,
+        };
         expect(created({ cni: cniOf("another"), extensions: idle }).sort()).toEqual(all);
-        const running = { live: [{ ...smi, workloads: 1 }], trafficSplits: undefined };
+        const running = {
+            live: [{ ...smi, workloads: 1 }],
+            trafficSplits: undefined,
+            links: undefined,
+        };
         expect(created({ cni: cniOf(found().stack), extensions: running })).toEqual([]);
     });
 

@@ -1,0 +1,35 @@
+import { ApiError, type KubeApi } from "./api";
+import { CREATED_BY } from "./extensions";
+import { STACK_ANNOTATION } from "./linkerd";
+
+/** The kind of the extension linkerd-multicluster: one object for each cluster that is linked. */
+export const LINKS = "links.multicluster.linkerd.io";
+
+/** The CRD of Links. */
+export interface LiveLinks {
+    /** Stack that owns it; undefined: none. */
+    readonly stack: string | undefined;
+    /** Who made it, with the release: `linkerd/helm edge-25.9.1`. */
+    readonly createdBy: string | undefined;
+    readonly spec: Readonly<Record<string, unknown>>;
+}
+
+interface Crd {
+    readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+    readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+/** Undefined where there is none. @throws what the API server says */
+export async function observeLinks(api: KubeApi): Promise<LiveLinks | undefined> {
+    try {
+        const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${LINKS}`;
+        const { metadata, spec = {} } = (await api.send("GET", path)) as Crd;
+        const { annotations = {} } = metadata ?? {};
+        return { stack: annotations[STACK_ANNOTATION], createdBy: annotations[CREATED_BY], spec };
+    } catch (error) {
+        if (error instanceof ApiError && error.status === 404) {
+            return undefined;
+        }
+        throw error;
+    }
+}
