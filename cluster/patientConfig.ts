@@ -1,10 +1,14 @@
 import * as k8s from "@kubernetes/client-node";
+import { Agent, type AgentOptions } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Backoff } from "./backoff";
 
 /** Until the server has answered once: one that is not there is told soon. */
 const FIRST_MS = 5_000;
 const PATIENCE_MS = 60_000;
+
+/** Less than any server or proxy leaves an idle connection open. */
+const IDLE_MS = 5_000;
 
 /** The network's reasons that pass by themselves. */
 const PASSING = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EAI_AGAIN"];
@@ -13,11 +17,12 @@ type Answer = k8s.ResponseContext | Error;
 
 /**
  * A kubeconfig whose typed clients are patient: what the API server turned down unseen (429), and a read that failed on the
- * way or on its side (5xx, lost connection), is tried again with growing pauses, not before Retry-After.
+ * way or on its side (5xx, lost connection), is tried again with growing pauses, not before Retry-After. Reads share connections.
  */
 export class PatientKubeConfig extends k8s.KubeConfig {
     private patienceMs = FIRST_MS;
     private readonly library = new k8s.IsomorphicFetchHttpLibrary();
+    private kept: Agent | undefined;
 
     /** The server is there: an outage will pass. */
     expectOutages(): void {
@@ -38,7 +43,25 @@ export class PatientKubeConfig extends k8s.KubeConfig {
         );
     }
 
+    /**
+     * The library makes an agent for each request, and so a TLS handshake. A write has its own connection still: on one that the
+     * other side just closed it would fail, and cannot be repeated.
+     */
+    private share(request: k8s.RequestContext): void {
+        const agent = request.getAgent();
+        // Those for proxies extend it.
+        if (request.getHttpMethod() !== k8s.HttpMethod.GET || agent?.constructor !== Agent) {
+            return;
+        }
+        const { options } = agent;
+        if (!this.kept || credentialsIn(this.kept.options) !== credentialsIn(options)) {
+            this.kept = new Agent({ ...options, keepAlive: true, timeout: IDLE_MS });
+        }
+        request.setAgent(this.kept);
+    }
+
     private async send(request: k8s.RequestContext): Promise<k8s.ResponseContext> {
+        this.share(request);
         const deadline = performance.now() + this.patienceMs;
         const backoff = new Backoff();
         for (;;) {
@@ -59,6 +82,11 @@ export class PatientKubeConfig extends k8s.KubeConfig {
             await sleep(pause);
         }
     }
+}
+
+/** An exec plugin's certificate expires, and the next request has another. */
+function credentialsIn({ ca, cert, key, servername, rejectUnauthorized }: AgentOptions): string {
+    return [ca, cert, key, servername, rejectUnauthorized].map(String).join();
 }
 
 function mayPass(request: k8s.RequestContext, answer: Answer): boolean {

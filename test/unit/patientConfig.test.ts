@@ -1,6 +1,7 @@
 import { CoreV1Api } from "@kubernetes/client-node";
 import { afterEach, describe, expect, it } from "vitest";
 import { PatientKubeConfig } from "../../cluster/patientConfig";
+import { mint } from "../../plan/certificates";
 import {
     failure,
     json,
@@ -63,5 +64,63 @@ describe("and nothing else is", () => {
         const api = await core(answer, namespace);
         await expect(api.createNamespace({ body: {} })).rejects.toThrow();
         expect(server?.requests).toHaveLength(1);
+    });
+});
+
+describe("connections", () => {
+    const secure = async (...steps: Step[]) => {
+        const plain = { authority: false, years: 1, now: new Date() };
+        const ca = await mint({ ...plain, name: "ca", authority: true });
+        const tls = await mint({ ...plain, name: "api.test", issuer: ca });
+        server = await startScript(steps, { tls });
+        const config = new PatientKubeConfig();
+        const caData = Buffer.from(ca.certificate).toString("base64");
+        config.loadFromOptions({
+            clusters: [{ name: "c", server: server.url, caData, tlsServerName: "api.test" }],
+            users: [{ name: "u" }],
+            contexts: [{ name: "x", cluster: "c", user: "u" }],
+            currentContext: "x",
+        });
+        return { config, api: config.makeApiClient(CoreV1Api) };
+    };
+
+    it("serve one read after the other", async () => {
+        const { api } = await secure(namespace, namespace, namespace);
+        for (let nth = 0; nth < 3; nth++) {
+            await api.readNamespace({ name: "shop" });
+        }
+        expect(server?.requests).toHaveLength(3);
+        expect(server?.connections()).toBe(1);
+    });
+
+    it("are new for a write, which is not repeated where an idle one has just been closed", async () => {
+        const { api } = await secure(namespace, namespace, namespace);
+        await api.readNamespace({ name: "shop" });
+        await api.createNamespace({ body: {} });
+        expect(server?.connections()).toBe(2);
+    });
+
+    it("are new for a read where the idle one has been closed", async () => {
+        const closing: Step = (response, request) => {
+            namespace(response, request);
+            response.on("finish", () => setImmediate(() => request.socket.destroy()));
+        };
+        const { api } = await secure(closing, namespace, namespace);
+        await api.readNamespace({ name: "shop" });
+        await api.readNamespace({ name: "shop" });
+        expect(server?.connections()).toBe(2);
+    });
+
+    it("are new for a read with other credentials", async () => {
+        const { config, api } = await secure(namespace, namespace);
+        await api.readNamespace({ name: "shop" });
+        const now = new Date();
+        const user = await mint({ name: "user", authority: false, years: 1, now });
+        const base64 = (text: string) => Buffer.from(text).toString("base64");
+        config.users = [
+            { name: "u", certData: base64(user.certificate), keyData: base64(user.key) },
+        ];
+        await api.readNamespace({ name: "shop" });
+        expect(server?.connections()).toBe(2);
     });
 });
