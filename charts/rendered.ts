@@ -1,31 +1,32 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { Document } from "yaml";
 import type { LinkerdStackConfig } from "../config";
 import type { Fault } from "../plan/faults";
 import {
     parseManifests,
     renderedControlPlane,
-    renderedCrds,
     type Rendered,
     type RenderedChart,
 } from "../plan/rendered";
+import { renderedCrds } from "../plan/renderedCrds";
 import type { LinkerdVersion } from "../plan/versions";
 import { readTexts } from "./manifests";
 import { addressByContent, type LocatedChart } from "./source";
 
 /**
  * Reads the rendered YAML that the stack file names (files, or directories of `*.yaml` and `*.yml`) and checks it. `crds` is
- * the version that CRDs have to be of.
+ * the newer one of the version line and the live CRDs.
  */
 export async function readRendered(
     config: Pick<LinkerdStackConfig, "crds" | "controlPlane" | "linkerdVersion">,
     crds: LinkerdVersion,
     projectDirectory = process.cwd(),
 ): Promise<{ readonly rendered: Rendered; readonly faults: readonly Fault[] }> {
+    const line = config.linkerdVersion;
     const read = async (
         section: "crds" | "controlPlane",
-        check: typeof renderedCrds,
-        version: LinkerdVersion,
+        check: (documents: Document[], path: string) => RenderedChart | readonly Fault[],
     ): Promise<RenderedChart | readonly Fault[] | undefined> => {
         const path = config[section].manifests;
         if (path === undefined) {
@@ -33,7 +34,7 @@ export async function readRendered(
         }
         try {
             const texts = await readTexts(resolve(projectDirectory, path));
-            return check(texts.flatMap(parseManifests), path, version);
+            return check(texts.flatMap(parseManifests), path);
         } catch (error) {
             return [
                 {
@@ -46,8 +47,10 @@ export async function readRendered(
         }
     };
     const found = {
-        crds: await read("crds", renderedCrds, crds),
-        controlPlane: await read("controlPlane", renderedControlPlane, config.linkerdVersion),
+        crds: await read("crds", (documents, path) => renderedCrds(documents, path, crds, line)),
+        controlPlane: await read("controlPlane", (documents, path) =>
+            renderedControlPlane(documents, path, line),
+        ),
     };
     const entries = Object.entries(found);
     return {

@@ -17,7 +17,7 @@ import type { Fault } from "./faults";
 import { ISSUED_AT, ISSUER_SECRET, type Identity, type IdentityByCertManager } from "./identity";
 import { withoutDerived, type Settings } from "./settings";
 import { at, controlPlaneValues } from "./values";
-import { isFault, parseLinkerdVersion, versionOfChart, type LinkerdVersion } from "./versions";
+import type { LinkerdVersion } from "./versions";
 import { WEBHOOKS, webhookSecret, type WebhookCertificates } from "./webhooks";
 
 /** Rendered YAML of one chart, checked; its scalars are read as text only, and so written as they stood. */
@@ -25,6 +25,8 @@ export interface RenderedChart {
     readonly documents: readonly Document[];
     /** What it says of the chart's values, without what the program derives. */
     readonly values: ChartValues;
+    /** For the preview: what of the cluster is kept instead. Absent: nothing. */
+    readonly kept?: string;
 }
 
 /** By section of the stack file; absent: that one comes from its chart, or is at fault. */
@@ -58,75 +60,6 @@ export function parseManifests(text: string): Document[] {
         }
         return false;
     });
-}
-
-/** The rendered CRDs, or what is wrong with them. `version` is the one that they have to be of. */
-export function renderedCrds(
-    documents: readonly Document[],
-    path: string,
-    version: LinkerdVersion,
-): RenderedChart | readonly Fault[] {
-    const subject = "crds.manifests";
-    const render = `render them with linkerd ${version.tag} (linkerd install --crds), or: helm template linkerd-crds --version ${version.charts["linkerd-crds"]}`;
-    const others = documents.filter((one) => textAt(one, "kind") !== "CustomResourceDefinition");
-    const unmarked = documents.filter((one) => crdVersionOf(one) === undefined);
-    const versions = [...new Set(documents.map(crdVersionOf))].filter((one) => one !== undefined);
-    if (others.length > 0 || documents.length === 0 || unmarked.length > 0) {
-        const odd = (others.length > 0 ? others : unmarked).map(
-            (one) => `${textAt(one, "kind")} ${nameOf(one)}`,
-        );
-        return [
-            {
-                subject,
-                value: path,
-                rule:
-                    others.length > 0
-                        ? `holds more than CRDs: ${shorten(odd)}`
-                        : documents.length === 0
-                          ? "holds no object"
-                          : `holds CRDs that do not tell their release (label helm.sh/chart or annotation linkerd.io/created-by): ${shorten(odd)}`,
-                next: render,
-            },
-        ];
-    }
-    if (versions.length !== 1 || !versions.every((tag) => haveSameCrds(tag, version))) {
-        return [
-            {
-                subject,
-                value: versions.join(", "),
-                rule: `the manifests are not of ${version.tag}, of which the CRDs have to be (the version line's, or that of the live ones where it is newer: they move forward only)`,
-                next: render,
-            },
-        ];
-    }
-    const gatewayApi = documents.some((one) => nameOf(one).endsWith(".gateway.networking.k8s.io"));
-    const marked = documents.map((one) => {
-        const copy = one.clone();
-        const label = `linkerd-crds-${version.charts["linkerd-crds"]}`;
-        copy.setIn(["metadata", "labels", "helm.sh/chart"], scalar(label));
-        const maker = ["metadata", "annotations", "linkerd.io/created-by"];
-        // Charts write no release there unless values say it, as those of the stack do.
-        if (textAt(one, ...maker).startsWith("linkerd/helm ")) {
-            copy.setIn(maker, scalar(`linkerd/helm ${version.tag}`));
-        }
-        return copy;
-    });
-    return { documents: marked, values: { enableHttpRoutes: gatewayApi } };
-}
-
-/** Releases may share the chart of the CRDs: those of stable-2.14 do. */
-function haveSameCrds(tag: string, { charts }: LinkerdVersion): boolean {
-    const found = parseLinkerdVersion(tag);
-    return !isFault(found) && found.charts["linkerd-crds"] === charts["linkerd-crds"];
-}
-
-function crdVersionOf(document: Document): string | undefined {
-    const maker = textAt(document, "metadata", "annotations", "linkerd.io/created-by");
-    const label = textAt(document, "metadata", "labels", "helm.sh/chart");
-    const chart = /^linkerd-crds-(.+)$/.exec(label)?.[1];
-    return (
-        /^linkerd\/cli (\S+)$/.exec(maker)?.[1] ?? versionOfChart("linkerd-crds", chart ?? "")?.tag
-    );
 }
 
 /** The rendered control plane without what the stack declares itself, or what is wrong with it. */
@@ -201,12 +134,13 @@ export function withRendered<C extends Pick<LinkerdStackConfig, "crds" | "contro
 }
 
 /** Lines for the preview: a render says other things than what is declared, where those are the stack's. */
-export function renderedLines({
-    crds,
-    controlPlane,
-}: Pick<LinkerdStackConfig, "crds" | "controlPlane">): string[] {
+export function renderedLines(
+    { crds, controlPlane }: Pick<LinkerdStackConfig, "crds" | "controlPlane">,
+    { crds: chart }: Pick<Rendered, "crds">,
+): string[] {
+    const kept = chart?.kept === undefined ? "" : `; ${chart.kept}`;
     return [
-        ...(crds.manifests === undefined ? [] : [`CRDs: from ${crds.manifests}`]),
+        ...(crds.manifests === undefined ? [] : [`CRDs: from ${crds.manifests}${kept}`]),
         ...(controlPlane.manifests === undefined
             ? []
             : [
@@ -366,7 +300,7 @@ function plain(text: string): Scalar {
 }
 
 /** A text, written so that whoever reads it takes it for one: in quotes where it could be something else. */
-function scalar(text: string): Scalar {
+export function scalar(text: string): Scalar {
     const one = new Scalar(text);
     one.type = text.includes("\n")
         ? Scalar.BLOCK_LITERAL
@@ -405,17 +339,17 @@ function find(documents: readonly Document[], kind: string, name: string): Docum
     );
 }
 
-function nameOf(document: Document): string {
+export function nameOf(document: Document): string {
     return textAt(document, "metadata", "name");
 }
 
 /** The text at a path; empty where there is none. */
-function textAt(document: Document, ...path: string[]): string {
+export function textAt(document: Document, ...path: string[]): string {
     const found = isMap(document.contents) ? document.getIn(path) : undefined;
     return typeof found === "string" ? found : "";
 }
 
-function shorten(names: readonly string[]): string {
+export function shorten(names: readonly string[]): string {
     return names.length > 3
         ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`
         : names.join(", ");

@@ -112,7 +112,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
     await tell([
         ...policy.lines,
         ...cliLines("linkerd", seen.cli, config.linkerdVersion.tag),
-        ...renderedLines(config),
+        ...renderedLines(config, sources.rendered),
         ...previewLines(plan, review, config.report.workloads),
         // Without viz in the stack file somebody else's stays.
         ...(config.viz.enabled || ours
@@ -173,7 +173,7 @@ async function observe(
         meshCliVersion("linkerd"),
         observeHealth(api, live, questionBefore(config, live, stack)),
         seeExtensions(api, config),
-        sourcesOf(config, stack, live),
+        sourcesOf(config, stack, live, api),
         readProxySettings(connection.core).catch(unknownInPreview),
     ]);
     return [

@@ -1,6 +1,8 @@
 import { readRendered, wrapManifests } from "../charts/rendered";
 import { locateCharts, readDefaults, type ChartRequest, type LocatedChart } from "../charts/source";
 import type { Verification } from "../charts/verify";
+import type { KubeApi } from "../cluster/api";
+import { keepNewerCrds } from "../cluster/crds";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { LinkerdStackConfig } from "../config";
 import { runningCharts } from "../plan/adoption";
@@ -12,7 +14,12 @@ import { repositoryOf, type LinkerdChart, type LinkerdVersion } from "../plan/ve
 import { backupFaults } from "../rollout/backup/faults";
 
 /** Where the manifests of target and live version come from, and whether the backup has a place. */
-export async function sourcesOf(config: LinkerdStackConfig, stack: string, live: LiveLinkerd) {
+export async function sourcesOf(
+    config: LinkerdStackConfig,
+    stack: string,
+    live: LiveLinkerd,
+    api: KubeApi,
+) {
     const crds = crdVersion(config.linkerdVersion, live);
     const repository = config.charts ?? repositoryOf(config.linkerdVersion);
     const [faults, { rendered, faults: unrendered }, charts, extensions, before] =
@@ -25,7 +32,10 @@ export async function sourcesOf(config: LinkerdStackConfig, stack: string, live:
             locateCharts(repository, runningCharts(config, live)),
         ]);
     const defaults = await readDefaults([...charts.located, ...before.located]);
-    return { faults: [...faults, ...unrendered], charts, extensions, defaults, rendered };
+    return {
+        ...{ faults: [...faults, ...unrendered], charts, extensions, defaults },
+        rendered: await keepNewerCrds(api, rendered, live.crds),
+    };
 }
 
 /** The charts that the stack's parts come from; those of rendered YAML left out. */

@@ -1,4 +1,5 @@
 // Proves where manifests may come from: a chart that is verified, an OCI registry, rendered YAML.
+import { ApiextensionsV1Api } from "@kubernetes/client-node";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -250,13 +251,36 @@ describe("a user installs from verified charts and goes on with rendered YAML", 
         );
     });
 
-    it("step 5: YAML of the version before takes it back; CRDs stay, of the newer YAML", async () => {
-        await edit(`rendered/${name(CRDS, NEW)}`, `rendered/${name(CONTROL_PLANE, OLD)}`);
+    it("step 5: YAML of the version before takes it back; CRDs stay as they are, whatever it has", async () => {
+        const before = await crds();
+        const older = join(journey.stack.project, "rendered", name(CRDS, OLD));
+        await writeFile(older, without(LACKING, await readFile(older, "utf8")));
+        await edit(`rendered/${name(CRDS, OLD)}`, `rendered/${name(CONTROL_PLANE, OLD)}`);
         await journey.editVersion(OLD);
-        await journey.up();
+        const { output } = await journey.up();
+        expect(output).toContain(
+            `${Object.keys(before).length - 1} that are newer in the cluster stay as they are there; what it lacks stays too, declared no longer: ${LACKING}`,
+        );
         expect(await journey.proxies()).toMatchObject({ "shop/web": OLD, "shop/ledger": OLD });
+        expect(await crds()).toEqual(before);
         await journey.expectNoChanges();
     });
+
+    const LACKING = "externalworkloads.workload.linkerd.io";
+
+    /** By name, what a change of the specification would change, and the chart that they are of. */
+    async function crds() {
+        const api = journey.connection.kubeconfig.makeApiClient(ApiextensionsV1Api);
+        const { items } = await api.listCustomResourceDefinition({
+            labelSelector: "helm.sh/chart",
+        });
+        return Object.fromEntries(
+            items.map(({ metadata }) => [
+                metadata?.name ?? "",
+                { generation: metadata?.generation, labels: metadata?.labels },
+            ]),
+        );
+    }
 
     it("no key, the stack's or the render's, shows in state, copies of manifests or output", async () => {
         const keys = [
@@ -275,6 +299,14 @@ describe("a user installs from verified charts and goes on with rendered YAML", 
         expect(leaks.map(({ path }) => path)).toEqual([]);
     });
 });
+
+/** The stream of manifests without the CRD of that name. */
+function without(crd: string, stream: string): string {
+    const documents = stream.split(/^---$/m);
+    const left = documents.filter((one) => !one.includes(`name: ${crd}`));
+    expect(left).toHaveLength(documents.length - 1);
+    return left.join("---");
+}
 
 function chartPath(stem: string): string {
     const directory = join(CHARTS, stem);

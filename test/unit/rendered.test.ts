@@ -12,11 +12,11 @@ import { readRendered, wrapManifests } from "../../charts/rendered";
 import {
     parseManifests,
     renderedControlPlane,
-    renderedCrds,
     withRendered,
     withStacksOwn,
     type RenderedChart,
 } from "../../plan/rendered";
+import { newerInCluster, renderedCrds, withLiveCrds } from "../../plan/renderedCrds";
 import type { Fault } from "../../plan/faults";
 import { merge } from "../../plan/values";
 import { versionAt } from "./support/releases";
@@ -207,6 +207,73 @@ describe("rendered CRDs", () => {
         expect(fault).toMatchObject({ subject: "crds.manifests", value });
         expect(fault?.rule).toMatch(rule);
         expect(fault?.next).toContain("--version 2024.7.5");
+    });
+});
+
+describe("rendered CRDs of the version line, where the cluster has newer ones", () => {
+    const line = versionAt("edge-24.5.3");
+    const OLDER = "labels: { helm.sh/chart: linkerd-crds-2024.5.3 }";
+    const names = ["a.linkerd.io", "b.linkerd.io"];
+    const text = names.map((name) => crd(name, OLDER)).join("");
+    const chart = accepted(renderedCrds(parseManifests(text), "c", version, line));
+    const liveOf = (name: string, chartVersion: string, stack?: string) => ({
+        ...{ name, chartVersion, linkerd: true, stack },
+    });
+    const live = [
+        liveOf("a.linkerd.io", "2024.7.5", "acme/mesh/prod"),
+        liveOf("c.linkerd.io", "2024.7.5", "acme/mesh/prod"),
+        liveOf("d.linkerd.io", "2024.7.5"),
+    ];
+    const spec = { versions: [{ name: "v1", schema: { minimum: 1.5, pattern: "yes" } }] };
+    const object = {
+        metadata: {
+            name: "a.linkerd.io",
+            uid: "1",
+            managedFields: [],
+            labels: { "helm.sh/chart": "linkerd-crds-2024.7.5" },
+            annotations: {
+                "linkerd.io/created-by": "linkerd/helm edge-24.7.5",
+                "pulumi.com/patchForce": "true",
+                "mesh-upgrade/stack": "acme/mesh/prod",
+                "kubectl.kubernetes.io/last-applied-configuration": "{}",
+            },
+        },
+        spec,
+        status: { storedVersions: ["v1"] },
+    };
+
+    it("are taken, as a way back of the whole stack file names them", () => {
+        expect(chart.documents.map((one) => one.toJS() as unknown)).toMatchObject([
+            { metadata: { labels: { "helm.sh/chart": "linkerd-crds-2024.5.3" } } },
+            { metadata: { name: "b.linkerd.io" } },
+        ]);
+        const fault = faultOf(renderedCrds(parseManifests(crd("a", OF_HELM)), "c", line));
+        expect(fault?.rule).toBe("the manifests are not of edge-24.5.3, the version line");
+        const newest = versionAt("edge-24.9.2");
+        expect(faultOf(renderedCrds(parseManifests(text), "c", newest, version))?.rule).toBe(
+            "the manifests are not of edge-24.7.5, the version line, nor of edge-24.9.2, the version of the live ones",
+        );
+    });
+
+    it("give way to those, which stay as they are; others are declared as rendered", () => {
+        expect(newerInCluster(chart, live)).toEqual(["a.linkerd.io"]);
+        expect(newerInCluster(chart, [liveOf("a.linkerd.io", "2024.5.3")])).toEqual([]);
+        const { documents, kept } = withLiveCrds(chart, [object], live);
+        expect(kept).toBe(
+            "1 that are newer in the cluster stay as they are there; what it lacks stays too, declared no longer: c.linkerd.io",
+        );
+        const written = documents.map((one) => one.toString({ lineWidth: 0 }));
+        expect(parseDocument(written[0] ?? "", { version: "1.1" }).toJS()).toEqual({
+            apiVersion: "apiextensions.k8s.io/v1",
+            kind: "CustomResourceDefinition",
+            metadata: {
+                name: "a.linkerd.io",
+                labels: object.metadata.labels,
+                annotations: { "linkerd.io/created-by": "linkerd/helm edge-24.7.5" },
+            },
+            spec,
+        });
+        expect(documents[1]).toBe(chart.documents[1]);
     });
 });
 
