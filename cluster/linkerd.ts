@@ -75,7 +75,7 @@ export interface LiveLinkerd {
 
 /** CRDs of the chart linkerd-crds: Linkerd's own groups, and routes of the Gateway API. */
 const CRDS =
-    /\.(policy\.linkerd\.io|workload\.linkerd\.io)$|^serviceprofiles\.linkerd\.io$|^(http|grpc)routes\.gateway\.networking\.k8s\.io$/;
+    /\.(policy\.linkerd\.io|workload\.linkerd\.io)$|^serviceprofiles\.linkerd\.io$|^(http|grpc|tcp|tls)routes\.gateway\.networking\.k8s\.io$/;
 
 /** Whether a CRD, by its name, is of the chart linkerd-crds. */
 export function isLinkerdCrd(name: string): boolean {

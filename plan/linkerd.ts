@@ -122,7 +122,10 @@ export function ownershipFaults(
         ? foreign.filter((crd) => crd.stack !== undefined || !crd.linkerd)
         : foreign;
     const own = refused.filter((crd) => !isGatewayApi(crd.name));
-    const gateway = bringsGatewayApi(config) ? refused.filter((crd) => isGatewayApi(crd.name)) : [];
+    const brought = { ...config, linkerdVersion: crdVersion(config.linkerdVersion, live) };
+    const gateway = bringsGatewayApi(brought)
+        ? refused.filter((crd) => isGatewayApi(crd.name))
+        : [];
     if (own.length > 0 && faults.length === 0) {
         faults.push({
             subject: "CustomResourceDefinitions",

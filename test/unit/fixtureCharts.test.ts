@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
 import { describe, expect, it } from "vitest";
 import {
+    type EdgeVersion,
     type FixtureChart,
     type FixtureVersion,
     fullSet,
@@ -35,7 +36,7 @@ const charts: readonly { chart: LinkerdChart; objects: number }[] = [
     { chart: "linkerd-control-plane", objects: 40 },
     { chart: "linkerd-viz", objects: 51 },
 ];
-const versions: readonly LinkerdVersion[] = ["2024.5.3", "2024.7.5"];
+const versions: readonly EdgeVersion[] = ["2024.5.3", "2024.7.5"];
 const cases: readonly Case<LinkerdChart, LinkerdVersion>[] = versions.flatMap((version) =>
     charts.map(({ chart, objects }) => ({
         chart,
@@ -44,6 +45,14 @@ const cases: readonly Case<LinkerdChart, LinkerdVersion>[] = versions.flatMap((v
         release: `edge-${version.slice(2)}`,
     })),
 );
+
+/** Those of which there are no renders here. */
+const others: readonly Case<LinkerdChart, LinkerdVersion>[] = [
+    { chart: "linkerd-crds", version: "1.8.0", objects: 8, release: "stable-2.14.10" },
+    { chart: "linkerd-control-plane", version: "1.16.11", objects: 40, release: "stable-2.14.10" },
+    { chart: "linkerd-viz", version: "30.12.11", objects: 51, release: "stable-2.14.10" },
+    ...charts.map((one) => ({ ...one, version: "2026.8.3" as const, release: "edge-26.8.3" })),
+];
 
 const istioCharts: readonly { chart: IstioChart; objects: number }[] = [
     { chart: "base", objects: 16 },
@@ -70,7 +79,7 @@ const externalSecrets: Readonly<Record<LinkerdChart, readonly ObjectName[]>> = {
     ],
 };
 
-describe.each([...cases, ...istioCases])("the test chart $chart-$version", (tested) => {
+describe.each([...cases, ...others, ...istioCases])("the test chart $chart-$version", (tested) => {
     const { chart, version, release, objects } = tested;
     const folder = join(fixtures, `${chart}-${version}`);
 
@@ -97,11 +106,16 @@ describe.each([...cases, ...istioCases])("the test chart $chart-$version", (test
 });
 
 describe("what only the charts of one mesh say", () => {
-    it.each(cases)(
-        "$chart-$version says its release in its values",
+    it.each([...cases, ...others])(
+        "$chart-$version says its release in its values, and its Kubernetes",
         ({ chart, version, release }) => {
             const folder = join(fixtures, `${chart}-${version}`);
-            expect(readYaml(folder, "Chart.yaml")["kubeVersion"]).toBe(">=1.22.0-0");
+            const kubernetes = release.startsWith("edge-24")
+                ? "1.22"
+                : release === "edge-26.8.3"
+                  ? "1.31"
+                  : "1.21";
+            expect(readYaml(folder, "Chart.yaml")["kubeVersion"]).toBe(`>=${kubernetes}.0-0`);
             // The CRD chart has no such value; its annotations show that ("linkerd/helm %!s(<nil>)").
             const expected = chart === "linkerd-crds" ? undefined : release;
             expect(readYaml(folder, "values.yaml")["linkerdVersion"]).toBe(expected);
@@ -137,6 +151,24 @@ describe("values that moved between the two releases", () => {
             expect(values("2024.5.3")["proxy"]).not.toHaveProperty(key);
             expect(values("2024.7.5")["proxy"]).toHaveProperty(key);
         }
+    });
+
+    it("are there of the stable release and of the newest edge: images, native sidecars, routes", () => {
+        const stable = values("1.16.11");
+        const newest = values("2026.8.3");
+        for (const key of ["proxyInit", "policyController"]) {
+            expect(stable[key]).toHaveProperty("image");
+            expect(values("2024.7.5")[key]).toHaveProperty("image");
+            expect(newest[key]).not.toHaveProperty("image");
+        }
+        expect(stable["proxy"]).not.toHaveProperty("nativeSidecar");
+        expect(values("2024.7.5")).toHaveProperty("proxy.nativeSidecar", false);
+        expect(newest).toHaveProperty("proxy.nativeSidecar", true);
+        expect(newest).toHaveProperty("proxy.runtime.workers.minimum", 1);
+        const crds = (version: string) =>
+            readYaml(join(fixtures, `linkerd-crds-${version}`), "values.yaml");
+        expect(crds("1.8.0")).toEqual({ enableHttpRoutes: true });
+        expect(crds("2026.8.3")).toEqual({ installGatewayAPI: false });
     });
 
     it("are there for Istio too: the budget's values come, a switch of its clusters goes", () => {
