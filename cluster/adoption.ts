@@ -19,7 +19,7 @@ export const settingsKey = (section: keyof Settings) => `${section}.yaml`;
 export interface LiveRelease {
     readonly revision: number;
     readonly status: string;
-    /** `2024.5.3`. */
+    /** Of linkerd-viz: `2024.5.3`, or `30.12.11` of stable-2.14.10. */
     readonly chartVersion: string;
     /** Values that the user gave, as Helm keeps them. May hold keys: never hand them on as they are. */
     readonly config: ChartValues;

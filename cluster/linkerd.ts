@@ -49,7 +49,7 @@ export interface LiveNamespace {
 
 export interface LiveCrd {
     readonly name: string;
-    /** `2024.7.5`, of the chart linkerd-crds that it came with. */
+    /** `2024.7.5` or `1.8.0`, of the chart linkerd-crds that it came with. */
     readonly chartVersion: string | undefined;
     /** Whether a chart or the CLI of Linkerd made it. */
     readonly linkerd: boolean;
@@ -234,7 +234,9 @@ function keyPair(secret: k8s.V1Secret | undefined): KeyPair | undefined {
 }
 
 /** The CLI's CRDs are of no chart's version that means anything; an annotation names its release. */
-function madeBy({ metadata }: k8s.V1CustomResourceDefinition) {
+export function madeBy({
+    metadata,
+}: k8s.V1CustomResourceDefinition): Pick<LiveCrd, "chartVersion" | "linkerd"> {
     const chart = /^linkerd-crds-(.+)$/.exec(metadata?.labels?.["helm.sh/chart"] ?? "")?.[1];
     const maker = metadata?.annotations?.["linkerd.io/created-by"];
     const release = parseLinkerdVersion(/^linkerd\/cli (\S+)$/.exec(maker ?? "")?.[1] ?? "");

@@ -38,8 +38,11 @@ export async function sourcesOf(
     };
 }
 
-/** The charts that the stack's parts come from; those of rendered YAML left out. */
-function chartsOf(
+/**
+ * The charts that the stack's parts come from; those of rendered YAML left out. Without a word of the stack file each comes
+ * from the repository of its release's channel: CRDs may be an edge's where the version line went back to stable.
+ */
+export function chartsOf(
     { linkerdVersion, charts, crds, controlPlane, cni, viz }: LinkerdStackConfig,
     crdsAt: LinkerdVersion,
 ): readonly ChartRequest[] {

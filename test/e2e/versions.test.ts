@@ -3,6 +3,7 @@
 import * as k8s from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { NEW, startJourney, type Journey } from "./support/journey";
+import { meshedNamespace, workload } from "./support/meshObjects";
 import { expectRefused } from "./support/refusal";
 import { waitFor } from "./support/waiting";
 
@@ -41,10 +42,12 @@ describe("from stable-2.14.10 to the newest edge and back", () => {
     const routes = () => journey.connection.kubeconfig.makeApiClient(k8s.CustomObjectsApi);
     const at = { ...ROUTES, namespace: "shop" };
     const routeId = async () => {
-        const found = await routes().getNamespacedCustomObject({ ...at, name: "web" });
-        return (found as { metadata: { uid: string } }).metadata.uid;
+        const found = (await routes().getNamespacedCustomObject({ ...at, name: "web" })) as {
+            metadata: { uid: string };
+        };
+        return found.metadata.uid;
     };
-    /** Proxy of Deployment shop/web; of viz, which has its own, the chart of its newest Helm release. */
+    /** Proxy of Deployment shop/web and how it runs; release of viz's dashboard, and how many Helm releases it has. */
     const runs = async () => {
         const { items } = await journey.connection.core.listNamespacedSecret({
             namespace: "linkerd-viz",
@@ -54,8 +57,17 @@ describe("from stable-2.14.10 to the newest edge and back", () => {
             namespace: "linkerd-viz",
             fieldSelector: "metadata.name=web",
         });
+        const { items: pods } = await journey.connection.core.listNamespacedPod({
+            namespace: "shop",
+        });
+        const native = pods.map(({ metadata, spec }) =>
+            metadata?.deletionTimestamp
+                ? []
+                : (spec?.initContainers ?? []).filter(({ name }) => name === "linkerd-proxy"),
+        );
         return {
             shop: (await journey.proxies())["shop/web"],
+            native: native.flat().length,
             viz: web[0]?.spec?.template.spec?.containers
                 .map(({ image }) => image?.split(":").at(-1))
                 .at(-1),
@@ -72,22 +84,23 @@ describe("from stable-2.14.10 to the newest edge and back", () => {
         await journey.editVersion(STABLE);
     });
 
-    it("step 1: the stable release is installed, with charts of four versions", async () => {
-        await journey.createSample();
+    it("step 1: the stable release is installed, each chart of a version of its own", async () => {
         const { output } = await journey.up();
+        const { objects } = journey.connection;
+        await objects.create(meshedNamespace("shop"));
+        await objects.create(
+            workload({ kind: "Deployment", namespace: "shop", name: "web", spec: { replicas: 2 } }),
+        );
+        await waitFor("pods with the proxy", async () => (await runs()).shop === STABLE);
         expect(output).toContain(`installed -> ${STABLE}`);
         const found = await crds();
-        expect(found).toMatchObject(
-            Object.fromEntries(GATEWAY_CRDS.slice(1).map((name) => [name, "linkerd-crds-1.8.0"])),
-        );
+        expect(found).toMatchObject({
+            [`httproutes.${ROUTES.group}`]: "linkerd-crds-1.8.0",
+            "servers.policy.linkerd.io": "linkerd-crds-1.8.0",
+        });
         expect(found).not.toHaveProperty(["externalworkloads.workload.linkerd.io"]);
-        expect(await runs()).toEqual({ shop: STABLE, viz: STABLE, releases: 1 });
-        await waitFor("the API of HTTPRoutes", () =>
-            createRoute().then(
-                () => true,
-                () => false,
-            ),
-        );
+        expect(await runs()).toEqual({ shop: STABLE, native: 0, viz: STABLE, releases: 1 });
+        await createRoute();
         route = await routeId();
         await journey.expectNoChanges();
     });
@@ -107,7 +120,7 @@ describe("from stable-2.14.10 to the newest edge and back", () => {
         await journey.editVersion(NEW);
         const { output } = await journey.up();
         expect(output).toContain(`linkerd: ${STABLE} -> ${NEW} (upgrade)`);
-        expect(await runs()).toEqual({ shop: NEW, viz: NEW, releases: 1 });
+        expect(await runs()).toEqual({ shop: NEW, native: 0, viz: NEW, releases: 1 });
         expect(await crds()).toMatchObject({
             "externalworkloads.workload.linkerd.io": "linkerd-crds-2024.7.5",
             ...Object.fromEntries(GATEWAY_CRDS.map((name) => [name, "linkerd-crds-2024.7.5"])),
@@ -128,14 +141,14 @@ describe("from stable-2.14.10 to the newest edge and back", () => {
     it("step 4: with that decided it comes, and the routes with their CRDs stay", async () => {
         await journey.stack.edit("policy", {
             override: ["linkerd-one-minor"],
-            acknowledge: ["gateway-api-ownership", "shutdown-endpoint"],
+            acknowledge: ["gateway-api-ownership"],
         });
         const { output } = await journey.up();
         expect(output).toContain(`linkerd: ${NEW} -> ${NEWEST} (upgrade)`);
         expect(output).toContain(
             "setting controlPlane.values.policyController.image.pullPolicy is not known to chart linkerd-control-plane 2026.8.3: without effect there; the policy controller comes with controllerImage",
         );
-        expect(await runs()).toEqual({ shop: NEWEST, viz: NEWEST, releases: 1 });
+        expect(await runs()).toEqual({ shop: NEWEST, native: 2, viz: NEWEST, releases: 1 });
         expect(await crds()).toMatchObject({
             "egressnetworks.policy.linkerd.io": "linkerd-crds-2026.8.3",
             "httplocalratelimitpolicies.policy.linkerd.io": "linkerd-crds-2026.8.3",
@@ -150,7 +163,7 @@ describe("from stable-2.14.10 to the newest edge and back", () => {
         const { output } = await journey.up();
         expect(output).toContain(`linkerd: ${NEWEST} -> ${STABLE} (revert)`);
         expect(output).toContain(`CRDs stay at ${NEWEST}`);
-        expect(await runs()).toEqual({ shop: STABLE, viz: STABLE, releases: 1 });
+        expect(await runs()).toEqual({ shop: STABLE, native: 0, viz: STABLE, releases: 1 });
         expect(await crds()).toMatchObject({
             "servers.policy.linkerd.io": "linkerd-crds-2026.8.3",
             ...Object.fromEntries(GATEWAY_CRDS.map((name) => [name, "linkerd-crds-2024.7.5"])),

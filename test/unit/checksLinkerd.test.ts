@@ -558,6 +558,32 @@ describe("each check finds its fault", () => {
         });
     });
 
+    // kubeVersion of the charts at these tags
+    it.each([
+        ["stable-2.14.10", "v1.20.15", "failed"],
+        ["stable-2.14.10", "v1.21.0", "ok"],
+        ["edge-25.2.2", "v1.22.0", "ok"],
+        ["edge-25.2.3", "v1.22.17", "failed"],
+        ["edge-26.8.3", "v1.30.4", "failed"],
+        ["edge-26.8.3", "v1.31.0", "ok"],
+    ])("%s on Kubernetes %s: %s", (version, serverVersion, result) => {
+        const expected = { ...well.expected, version };
+        const health = { ...well, expected, live: { ...well.live, serverVersion } };
+        expect(checkLinkerd(health, "before").find(({ id }) => id === "k8s-version")).toMatchObject(
+            { result },
+        );
+    });
+
+    it("a stable release asks for no CRD that came after it", () => {
+        const crds = well.live.crds.filter(({ name }) => !name.startsWith("externalworkloads."));
+        const failing = (linkerdVersion: string) =>
+            checkLinkerd({ ...well, live: { ...well.live, crds, linkerdVersion } }, "before")
+                .filter(({ id, result }) => result === "failed" && /crd/.test(id))
+                .map(({ message }) => message);
+        expect(failing("stable-2.14.10")).toEqual([]);
+        expect(failing("edge-24.5.3")).toEqual([expect.stringContaining("externalworkloads")]);
+    });
+
     it("a pod that was made a moment ago may still start", async () => {
         const unready = { running: false, proxyReady: false };
         const failing = async (created: number) => {

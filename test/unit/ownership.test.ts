@@ -156,6 +156,12 @@ describe("the Gateway API of somebody else", () => {
         expect(faultsOf({ crds }, { crds: { values } }, version)).toEqual(faults);
     });
 
+    it("is left alone where the CRDs stay at a release that brings none: a revert", () => {
+        const live = { crds: [...crds, { ...crdOf(STACK), chartVersion: "2026.8.3" }] };
+        expect(faultsOf(live, {}, "edge-24.7.5")).toEqual([]);
+        expect(faultsOf(live, {}, "stable-2.14.10")).toEqual([]);
+    });
+
     it("is refused together with foreign CRDs of Linkerd: one round, not two", () => {
         expect(faultsOf({ crds: [...crds, crdOf(undefined)] })).toEqual([
             foreignCrds("servers.policy.linkerd.io"),

@@ -162,6 +162,22 @@ describe("rendered CRDs", () => {
         expect(values).toEqual({ enableHttpRoutes: false });
     });
 
+    it.each([
+        ["stable-2.14.10", "labels: { helm.sh/chart: linkerd-crds-1.8.0 }"],
+        ["stable-2.14.3", "labels: { helm.sh/chart: linkerd-crds-1.8.0 }"],
+        ["stable-2.14.10", "annotations: { linkerd.io/created-by: linkerd/cli stable-2.14.10 }"],
+    ])("of %s are those of its chart: %s", (tag, meta) => {
+        const text = crd("servers.policy.linkerd.io", meta);
+        const { documents } = accepted(renderedCrds(parseManifests(text), "c", versionAt(tag)));
+        expect(documents[0]?.toJS()).toMatchObject({
+            metadata: { labels: { "helm.sh/chart": "linkerd-crds-1.8.0" } },
+        });
+        expect(faultOf(renderedCrds(parseManifests(text), "c", version))).toMatchObject({
+            subject: "crds.manifests",
+            next: expect.stringContaining("--version 2024.7.5") as string,
+        });
+    });
+
     it("of Helm carry the release, which it leaves out without a value for it", () => {
         const text = crd(
             "a.linkerd.io",
