@@ -143,7 +143,14 @@ describe("an update of Linkerd asks for what it does", () => {
                 "serviceaccounts linkerd-smi",
             ],
         ],
-        ["nothing", { ...PRESENT, ...ADDED, namespaces: NAMESPACES, extensionCrds: ["smi"] }, []],
+        [
+            "nothing",
+            {
+                ...{ ...PRESENT, namespaces: NAMESPACES, cni: true },
+                ...{ extensions: [SMI.namespace], extensionCrds: ["smi"] },
+            },
+            [],
+        ],
     ])("to make what is missing of what is added: %s", (_, present, made) => {
         const how = { ...ADDED, present: { ...ABSENT, ...present }, change: false };
         const asked = linkerd(how, radiusOf(web, {}, { waiting: "unchanged" }));
