@@ -26,9 +26,9 @@ const handlers = {
     getPluginInfo: unary<Empty, PluginInfo>(() => new PluginInfo().setVersion("3.259.0")),
 
     getRequiredPackages: unary<rpc.GetRequiredPackagesRequest, rpc.GetRequiredPackagesResponse>(
-        async (request) => {
+        (request) => {
             const program = request.getInfo()?.getProgramDirectory() ?? process.cwd();
-            const packages = (await requiredPackages(program)).map((required) =>
+            const packages = requiredPackages(program).map((required) =>
                 new PackageDependency()
                     .setName(required.name)
                     .setKind("resource")
@@ -66,9 +66,9 @@ const handlers = {
     getProgramDependencies: unary<
         rpc.GetProgramDependenciesRequest,
         rpc.GetProgramDependenciesResponse
-    >(async (request) => {
+    >((request) => {
         const program = request.getInfo()?.getProgramDirectory() ?? process.cwd();
-        const dependencies = (await directDependencies(program)).map(({ name, version }) =>
+        const dependencies = directDependencies(program).map(({ name, version }) =>
             new rpc.DependencyInfo().setName(name).setVersion(version),
         );
         return new rpc.GetProgramDependenciesResponse().setDependenciesList(dependencies);

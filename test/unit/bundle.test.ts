@@ -93,6 +93,19 @@ describe("bin/run.cjs", () => {
         expect((await readFile(file)).length).toBe(made.length);
     });
 
+    it("runs the program that names it in its first line, started through a link", async () => {
+        await project();
+        const text = `#!/usr/bin/env -S node bin/run.cjs\nconsole.log("started", process.argv.length);\n`;
+        await writeFile(join(copy, "charts", "filter.ts"), text, { mode: 0o755 });
+        const linked = join(copy, "linked");
+        await mkdir(linked);
+        for (const folder of ["bin", "charts"]) {
+            await symlink(join(copy, folder), join(linked, folder));
+        }
+        const { stdout } = await run(join(linked, "charts", "filter.ts"), { cwd: linked });
+        expect(stdout.trim()).toBe("started 2");
+    });
+
     it("runs where nothing can be kept", async () => {
         await project();
         await say("first");

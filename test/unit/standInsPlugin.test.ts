@@ -96,7 +96,7 @@ describe("language host", () => {
             pulumi: { resource: true, name: "second", version: "v2.0.0", server: "https://x" },
         });
         await manifest("node_modules/three", { name: "three", version: "3.0.0" });
-        expect(await requiredPackages(program)).toEqual([
+        expect(requiredPackages(program)).toEqual([
             { name: "one", version: "v1.0.0", server: "" },
             { name: "second", version: "v2.0.0", server: "https://x" },
         ]);
