@@ -11,14 +11,23 @@ export const TAG_LABEL = "istio.io/tag";
 /** Revision of an install without a revision name. */
 export const DEFAULT = "default";
 
+/** Mutating webhooks, for the readers that look at them: one list serves all. */
+export function listMutating({
+    kubeconfig,
+}: Connection): Promise<k8s.V1MutatingWebhookConfiguration[]> {
+    const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    return listAll((page) => admission.listMutatingWebhookConfiguration(page));
+}
+
 /** Reads which webhooks inject pods, and the version of the sidecar that each revision gives. */
 export async function readInjection(
-    { kubeconfig, apps, core }: Connection,
+    connection: Connection,
     namespace: string,
+    mutating = listMutating(connection),
 ): Promise<Injection> {
-    const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    const { apps, core } = connection;
     const [configurations, deployments, configMaps] = await Promise.all([
-        listAll((page) => admission.listMutatingWebhookConfiguration(page)),
+        mutating,
         listAll((page) =>
             apps.listNamespacedDeployment({ ...page, namespace, labelSelector: "app=istiod" }),
         ),

@@ -10,6 +10,7 @@ import { STACK_ANNOTATION } from "../linkerd";
 import {
     imageTagOf,
     injectorsIn,
+    listMutating,
     readInjection,
     REVISION_LABEL,
     revisionOf,
@@ -94,6 +95,7 @@ export async function observeIstio(
 ): Promise<LiveIstio> {
     const { core, apps, kubeconfig } = connection;
     const extensions = kubeconfig.makeApiClient(k8s.ApiextensionsV1Api);
+    const mutating = listMutating(connection);
     const [own, deployments, injection, webhooks, crds, users, code, review, ...liveGateways] =
         await Promise.all([
             found(core.readNamespace({ name: namespace })),
@@ -104,10 +106,10 @@ export async function observeIstio(
                     labelSelector: CONTROL_PLANES,
                 }),
             ),
-            readInjection(connection, namespace),
-            readWebhooks(connection),
+            readInjection(connection, namespace, mutating),
+            readWebhooks(connection, mutating),
             listAll((page) => extensions.listCustomResourceDefinition(page)),
-            readUsers(connection, api),
+            readUsers(connection, api, mutating),
             kubeconfig.makeApiClient(k8s.VersionApi).getCode(),
             kubeconfig.makeApiClient(k8s.AuthorizationV1Api).createSelfSubjectAccessReview({
                 body: { spec: { resourceAttributes: { verb: "*", group: "*", resource: "*" } } },
@@ -159,14 +161,17 @@ export async function observeIstio(
 }
 
 /** All configurations that call an istiod or carry a revision's label. */
-export async function readWebhooks({ kubeconfig }: Connection): Promise<LiveWebhooks[]> {
-    const admission = kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
-    const [mutating, validating] = await Promise.all([
-        listAll((page) => admission.listMutatingWebhookConfiguration(page)),
+export async function readWebhooks(
+    connection: Connection,
+    mutating = listMutating(connection),
+): Promise<LiveWebhooks[]> {
+    const admission = connection.kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+    const [configurations, validating] = await Promise.all([
+        mutating,
         listAll((page) => admission.listValidatingWebhookConfiguration(page)),
     ]);
     return [
-        ...mutating.map((one) => webhooksOf("MutatingWebhookConfiguration", one)),
+        ...configurations.map((one) => webhooksOf("MutatingWebhookConfiguration", one)),
         ...validating.map((one) => webhooksOf("ValidatingWebhookConfiguration", one)),
     ].filter(
         (one) => one.revision !== undefined || one.services.some((s) => /\/istiod(-|$)/.test(s)),
@@ -194,11 +199,14 @@ function webhooksOf(
 }
 
 /** Everything that can be bound to a revision; finished pods are not. */
-export async function readUsers(connection: Connection, api: KubeApi): Promise<IstioUsers> {
-    const admission = connection.kubeconfig.makeApiClient(k8s.AdmissionregistrationV1Api);
+export async function readUsers(
+    connection: Connection,
+    api: KubeApi,
+    mutating = listMutating(connection),
+): Promise<IstioUsers> {
     const [namespaces, configurations, { items: pods }] = await Promise.all([
         listAll((page) => connection.core.listNamespace(page)),
-        listAll((page) => admission.listMutatingWebhookConfiguration(page)),
+        mutating,
         api.list("/api/v1/pods", (pod) => userOf(pod as unknown as k8s.V1Pod), {}),
     ]);
     return {

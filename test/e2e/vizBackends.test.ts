@@ -152,6 +152,7 @@ describe("viz with a Prometheus and a Grafana of the user's", () => {
         expect(output).toContain("gate metrics: passed");
         expect(await journey.proxies()).toMatchObject({ "batch/importer": NEW, "shop/web": NEW });
         expect(await ask("min(min_over_time(timestamp(up)[1h:1s]))")).toBeCloseTo(first ?? NaN, 0);
+        await journey.expectNoChanges();
     });
 
     it("step 5: version and backends go back together, with nothing left behind", async () => {
