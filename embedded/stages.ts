@@ -26,6 +26,9 @@ export const podAnnotations = {
     terminateAfter: "mesh-upgrade.embedded/terminate-after",
 } as const;
 
+/** Annotation of a simulated node that never gets ready, as one whose kubelet does not run. */
+export const NODE_DOWN = "mesh-upgrade.embedded/down";
+
 /** The documents for kwok's configuration. */
 export function stages(): object[] {
     const { readyAfter, crashAfter, completeAfter, terminateAfter } = podAnnotations;
@@ -40,7 +43,7 @@ export function stages(): object[] {
     const isReady = `any(.status.conditions[]?; .type == "Ready" and .status == "True")`;
     return [
         stage("Node", "node-ready", {
-            when: `(${isReady}) | not`,
+            when: `((${isReady}) | not) and ${annotation(NODE_DOWN)} == null`,
             next: status(nodeStatus),
         }),
         stage("Node", "node-heartbeat", {

@@ -1,6 +1,8 @@
+import { PatchStrategy } from "@kubernetes/client-node";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fakeNode } from "../../embedded/nodes";
+import { NODE_DOWN, podAnnotations } from "../../embedded/stages";
 import { readEvents, type EngineStep } from "./support/events";
 import { NEW, OLD, startJourney, type Journey } from "./support/journey";
 import { snapshot } from "./support/snapshot";
@@ -84,14 +86,28 @@ describe("with the CNI plugin pods need no rights of their own, and it is always
 
 const DOWN = "node-down";
 
-/** A node for which nobody plays the kubelet; the plugin's DaemonSet has a pod for it, which never starts. */
+/** A node that is down, and its pod of the plugin, which cannot even end: so the DaemonSet replaces no other. */
 async function createNode({ connection }: Journey, name: string): Promise<void> {
-    const metadata = { name, labels: { "kubernetes.io/os": "linux" } };
+    const metadata = {
+        ...{ name, labels: { "kubernetes.io/os": "linux" } },
+        annotations: { [NODE_DOWN]: "true" },
+    };
     await connection.core.createNode({ body: { ...fakeNode(9), metadata } });
-    await waitFor(
-        "a pod of the plugin",
-        async () => (await pluginPods(connection, name)).length > 0,
+    let pod: string | undefined;
+    await waitFor("a pod of the plugin", async () => {
+        [pod] = await pluginPods(connection, name);
+        return pod !== undefined;
+    });
+    const reference = { namespace: "linkerd-cni", name: pod ?? "" };
+    await connection.objects.patch(
+        {
+            ...{ apiVersion: "v1", kind: "Pod" },
+            metadata: { ...reference, annotations: { [podAnnotations.terminateAfter]: "10m" } },
+        },
+        ...[undefined, undefined, undefined, undefined],
+        PatchStrategy.MergePatch,
     );
+    await connection.core.deleteNamespacedPod(reference);
 }
 
 /** With its pods: nobody else would say that they have ended. */
