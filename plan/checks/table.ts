@@ -175,7 +175,7 @@ export const LINKERD_CHECKS: readonly CheckRow[] = [
         ["cni-plugin-crb-exists", "fatal", "its ClusterRoleBinding exists", "ClusterRoleBinding"],
         ["cni-plugin-sa-exists", "fatal", "its ServiceAccount exists", "ServiceAccount"],
         ["cni-plugin-ds-exists", "fatal", "its DaemonSet exists", "DaemonSet"],
-        ["cni-plugin-ready", "fatal", "its pod is ready on every node", "DaemonSet"],
+        ["cni-plugin-ready", "fatal", "its pod is ready on every node that is ready", "DaemonSet"],
     ),
     ...rows(
         "linkerd-identity",
