@@ -1,5 +1,6 @@
 import { reasonOf } from "./connection";
 import { ApiError, type KubeApi, type RawObject } from "./api";
+import { STACK_ANNOTATION } from "./linkerd";
 import type { Check, Evidence, Notice } from "../plan/policy/notices";
 import { cutOff, type Meshed, type NetworkPolicy } from "../plan/policy/proxyPort";
 
@@ -58,10 +59,16 @@ function look(
             return prometheus(api);
         case "scrapedPorts":
             return scrapedPorts(api, check.ports);
-        case "extension":
-            return list(api, "/api/v1/namespaces", (item) => nameIn("Namespace", item), {
-                labelSelector: `${EXTENSION}=${check.name}`,
-            });
+        case "extension": {
+            const isAnswer = ({ metadata }: Named) =>
+                !check.foreign || metadata?.annotations?.[STACK_ANNOTATION] === undefined;
+            return list(
+                api,
+                "/api/v1/namespaces",
+                (item) => (isAnswer(item) ? nameIn("Namespace", item) : undefined),
+                { labelSelector: `${EXTENSION}=${check.name}` },
+            );
+        }
         case "deployment": {
             const { namespace, name } = check;
             return single(api, `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`, () => [

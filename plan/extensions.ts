@@ -282,7 +282,8 @@ export function extensionLines(
     if (typeof live === "string") {
         return [`extensions outside the stack: unknown: ${live}`];
     }
-    const others = live.filter(({ namespace }) => !how.own.has(namespace));
+    const isLeft = ({ stack, workloads }: LiveExtension) => stack !== undefined && workloads === 0;
+    const others = live.filter((one) => !how.own.has(one.namespace) && !isLeft(one));
     if (others.length === 0) {
         return [];
     }

@@ -203,10 +203,15 @@ const TOKEN = "linkerd-service-mirror-remote-access-default-token";
 const LINK = { group: "multicluster.linkerd.io", version: "v1alpha1", plural: "links" };
 
 /** Proxies by workload. */
-async function proxiesOf({ connection }: Journey, namespace: string) {
+async function proxiesOf(
+    { connection }: Journey,
+    namespace: string,
+): Promise<Record<string, string>> {
     const { pods } = await observeDataPlane(new KubeApi(connection));
-    const own = pods.filter((one) => one.namespace === namespace);
-    return Object.fromEntries(own.map(({ owner, proxy }) => [owner?.name, proxy]).sort());
+    const proxies = pods
+        .filter((one) => one.namespace === namespace)
+        .map(({ owner, proxy }) => [owner?.name ?? "", proxy ?? ""] as const);
+    return Object.fromEntries(proxies.sort(([a], [b]) => a.localeCompare(b)));
 }
 
 async function serversOf({ connection: { kubeconfig } }: Journey, namespace: string) {

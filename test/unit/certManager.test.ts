@@ -249,6 +249,12 @@ describe("what is asked of cert-manager", () => {
             "tap",
             "tap-injector",
         ]);
+        const jaeger = certManagerObjects("linkerd-jaeger", "mesh.example");
+        expect(jaeger.map(({ name }) => name)).toEqual(["webhook-issuer", "jaeger-injector"]);
+        expect(jaeger[1]?.spec).toMatchObject({
+            secretName: "jaeger-injector-k8s-tls",
+            dnsNames: ["jaeger-injector.linkerd-jaeger.svc"],
+        });
     });
 
     const certificates = async (leaves: Record<string, KeyPair>, bundle: string) =>

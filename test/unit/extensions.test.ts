@@ -122,6 +122,9 @@ describe("an extension that the stack does not bring is told, with what the targ
             expect.stringContaining("  smi (namespace linkerd-smi, version unknown): has releases"),
         ]);
         expect(extensionLines([one("viz", { stack: STACK })], how())).toEqual([]);
+        // What a stack left behind holds nothing.
+        const left = one("jaeger", { stack: STACK, versions: [], workloads: 0 });
+        expect(extensionLines([left], how("edge-25.10.1"))).toEqual([]);
         expect(extensionLines("HTTP 403", how())).toEqual([
             "extensions outside the stack: unknown: HTTP 403",
         ]);

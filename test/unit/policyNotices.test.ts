@@ -607,7 +607,12 @@ describe("what is looked for in the cluster", () => {
         [
             "an extension",
             "jaeger-removed",
-            { "/api/v1/namespaces": [{ metadata: { name: "linkerd-jaeger" } }] },
+            {
+                "/api/v1/namespaces": [
+                    { metadata: { name: "linkerd-jaeger" } },
+                    { metadata: { name: "own", annotations: { "mesh-upgrade/stack": "x" } } },
+                ],
+            },
             { found: ["Namespace linkerd-jaeger"] },
         ],
         [
