@@ -162,6 +162,20 @@ export function bringsGatewayApi({
     return typeof asked === "boolean" ? asked : !reaches(linkerdVersion.tag, GATEWAY_API_OPTIONAL);
 }
 
+/** The engine shows them as deleted: they are the stack's, and the chart of the CRDs brings them no longer. */
+function leftLines(
+    config: Parameters<typeof bringsGatewayApi>[0],
+    live: LiveLinkerd,
+    stack: string,
+): string[] {
+    const left = live.crds.filter((crd) => crd.stack === stack && isGatewayApi(crd.name));
+    return left.length === 0 || bringsGatewayApi(config)
+        ? []
+        : [
+              `CRDs of the Gateway API stay in the cluster with their objects (deleted only from the state): ${left.map(({ name }) => name).join(", ")}`,
+          ];
+}
+
 /** Faults of charts that do not run on this API server. Helm would refuse them too, so no override helps. */
 export function chartFaults(
     charts: readonly LocatedChart[],
@@ -374,6 +388,9 @@ export async function planLinkerd(
                 ? [
                       `CRDs stay at ${crds.tag}: they move forward only (linkerdVersion is ${version.tag}; the API server refuses to drop a stored version)`,
                   ]
+                : []),
+            ...(change === "upgrade"
+                ? leftLines({ crds: { values: all.crds }, linkerdVersion: crds }, live, stack)
                 : []),
             ...proxySettings.lines,
             ...adoption.lines,

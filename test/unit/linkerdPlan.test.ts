@@ -108,6 +108,32 @@ describe("the plan", () => {
             },
         });
     });
+    it.each<[string, string, object, string[]]>([
+        ["edge-24.7.5", "edge-26.8.3", {}, ["httproutes.gateway.networking.k8s.io"]],
+        ["edge-24.7.5", "edge-26.8.3", { installGatewayAPI: true }, []],
+        ["edge-24.5.3", "edge-24.7.5", {}, []],
+        ["edge-26.8.3", "edge-24.7.5", {}, []],
+    ])("from %s to %s with %j tells the routes that stay: %j", async (from, to, values, left) => {
+        const crds = [
+            crdOf(from.replace("edge-", "20")),
+            crdOf("2024.7.5", { name: "httproutes.gateway.networking.k8s.io" }),
+            // Somebody else's, which a chart that brings its own would refuse.
+            ...(left.length > 0
+                ? [crdOf(undefined, { name: "grpcroutes.gateway.networking.k8s.io", stack: OTHER })]
+                : []),
+        ];
+        const config = configOf(to, { crds: { values } });
+        const { lines } = (await planLinkerd(config, at(from, { crds }), {
+            ...{ stack: STACK, now },
+        })) as LinkerdPlan;
+        expect(lines.filter((line) => line.startsWith("CRDs of the Gateway API"))).toEqual(
+            left.map(
+                (name) =>
+                    `CRDs of the Gateway API stay in the cluster with their objects (deleted only from the state): ${name}`,
+            ),
+        );
+    });
+
     const stays =
         "CRDs stay at edge-24.7.5: they move forward only (linkerdVersion is edge-24.5.3; the API server refuses to drop a stored version)";
 
