@@ -20,6 +20,7 @@ import {
     type IdentityByCertManager,
     type LiveIssuer,
 } from "./identity";
+import { bringsGatewayApi, isGatewayApi, leftLines } from "./gatewayApi";
 import { highAvailabilityValues } from "./highAvailability";
 import { plannedEnd } from "./plannedEnd";
 import { podSecurityLabel } from "./podSecurity";
@@ -30,7 +31,7 @@ import {
     type ConfiguredNamespace,
     type ProxySettingsPlan,
 } from "./proxySettings";
-import { compareReleases, reaches, releaseOf } from "./releases";
+import { compareReleases, releaseOf } from "./releases";
 import type { Section, Settings } from "./settings";
 import type { MeshedProxy } from "./trust";
 import { at, merge, valueFaults } from "./values";
@@ -143,37 +144,6 @@ export function ownershipFaults(
         });
     }
     return faults;
-}
-
-/** Whether a CRD, by its name, is of the Gateway API. */
-export function isGatewayApi(crd: string): boolean {
-    return crd.endsWith(".gateway.networking.k8s.io");
-}
-
-/** From this release on the CRDs of the Gateway API come only where the values ask for them. */
-const GATEWAY_API_OPTIONAL = "edge-25.9.4";
-
-/** The name of before wins where both are set (linkerd-crds from edge-25.3.2 on, gateway.networking.k8s.io_httproutes.yaml). */
-export function bringsGatewayApi({
-    crds,
-    linkerdVersion,
-}: Pick<LinkerdStackConfig, "crds" | "linkerdVersion">): boolean {
-    const asked = crds.values["enableHttpRoutes"] ?? crds.values["installGatewayAPI"];
-    return typeof asked === "boolean" ? asked : !reaches(linkerdVersion.tag, GATEWAY_API_OPTIONAL);
-}
-
-/** The engine shows them as deleted: they are the stack's, and the chart of the CRDs brings them no longer. */
-function leftLines(
-    config: Parameters<typeof bringsGatewayApi>[0],
-    live: LiveLinkerd,
-    stack: string,
-): string[] {
-    const left = live.crds.filter((crd) => crd.stack === stack && isGatewayApi(crd.name));
-    return left.length === 0 || bringsGatewayApi(config)
-        ? []
-        : [
-              `CRDs of the Gateway API stay in the cluster with their objects (deleted only from the state): ${left.map(({ name }) => name).join(", ")}`,
-          ];
 }
 
 /** Faults of charts that do not run on this API server. Helm would refuse them too, so no override helps. */

@@ -1,6 +1,7 @@
 import type { LiveLinkerd } from "../../cluster/linkerd";
 import type { LinkerdStackConfig } from "../../config";
-import { bringsGatewayApi, crdVersion, isGatewayApi, type LinkerdPlan } from "../linkerd";
+import { bringsGatewayApi, isGatewayApi } from "../gatewayApi";
+import { crdVersion, type LinkerdPlan } from "../linkerd";
 import { merge } from "../values";
 import { reaches } from "../releases";
 import type { Evaluators } from "./evaluator";
