@@ -310,9 +310,23 @@ function renderedDigest(
     running: ChartValues,
     recorded: string | undefined,
 ): string {
-    const [before, after] = [countedOf(running), countedOf(values)];
-    const same = Object.keys(before).length === 0 || canonical(before) === canonical(after);
+    const after = countedOf(values);
+    const [one, other] = [withoutUnset(countedOf(running)), withoutUnset(after)];
+    const same = Object.keys(one).length === 0 || canonical(one) === canonical(other);
     return same ? (recorded ?? "") : `${RENDERED}${hashOf(after)}`;
+}
+
+/**
+ * Whole values without what means the same as its absence. The linkerd CLI writes each field of its Go structures, set or
+ * not (`accessLog: ""`, `isGateway: false`), a chart what its values.yaml has (`cores: 0`).
+ */
+function withoutUnset(values: ChartValues): ChartValues {
+    const kept = Object.entries(values).flatMap(([key, value]) => {
+        const inner = isMap(value) ? withoutUnset(value) : value;
+        const unset = !inner || (isMap(inner) && Object.keys(inner).length === 0);
+        return unset ? [] : [[key, inner] as const];
+    });
+    return Object.fromEntries(kept);
 }
 
 function digestOf(values: ChartValues): string {

@@ -217,6 +217,15 @@ describe("pods are stale by settings that came after them, and by those alone", 
             expect(rendered(undefined, FULL, {})).toEqual({ after: "", moves: false });
         });
 
+        it("what the CLI writes though it is not set, or a chart has as nothing, is no change; a switch turned off is one", () => {
+            const byChart = { ...FULL, proxy: { await: true, cores: 0, logLevel: "warn" } };
+            const unset = { accessLog: "", isGateway: false, capabilities: null, control: {} };
+            const byCli = { ...FULL, proxy: { await: true, logLevel: "warn", ...unset } };
+            expect(rendered("5e7", byCli, byChart)).toEqual({ after: "5e7", moves: false });
+            const off = { ...byCli, proxy: { ...byCli.proxy, await: false } };
+            expect(rendered("5e7", off, byChart).moves).toBe(true);
+        });
+
         it("an edited one moves the mesh, and once recorded it stays", () => {
             const edited = { ...FULL, proxy: { logLevel: "debug", cores: 0 } };
             const { after, moves } = rendered("", edited, FULL);
