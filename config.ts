@@ -2,37 +2,24 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { Verification } from "./charts/verify";
 import { fatalIds, ISTIO_CHECKS, LINKERD_CHECKS } from "./plan/checks/table";
-import { isSpan, spanMilliseconds, type Span } from "./plan/durations";
 import { extensionsSection, type ExtensionsConfig } from "./plan/extensionsConfig";
 import { RefusedError, type Fault } from "./plan/faults";
+import {
+    certificatesSection,
+    identitySection,
+    type CertificatesConfig,
+    type IdentityConfig,
+} from "./plan/identityConfig";
 import { resolveIstio, type IstioConfig } from "./plan/istio/config";
 import { istioSection } from "./plan/istio/section";
 import { proxySection, type ProxyConfig } from "./plan/proxySettings";
 import { policyFaults, policyOf, policySection, type PolicyConfig } from "./plan/policy/config";
-import type { Rotation } from "./plan/rotation";
+import { reportSection, type ReportConfig } from "./plan/reportConfig";
 import { rollout, type Rollout } from "./plan/waves";
 import { isFault, parseLinkerdVersion, type LinkerdVersion } from "./plan/versions";
 
 /** Values of a Helm chart, passed through as they are. */
 export type ChartValues = Readonly<Record<string, unknown>>;
-
-/**
- * Where the mesh's trust anchor and issuer come from. Static: it does not depend on what is found in the
- * cluster. `generated`: made by the first update and kept by the stack. `adopted`: the live ones are kept, and there have to
- * be some. `config`: PEM texts of the user's. `cert-manager`: it issues and renews, and signs with the anchor in the cluster.
- */
-export type IdentityConfig =
-    | {
-          readonly source: "generated" | "adopted";
-          /** Absent: keys and anchors stay as they are. */
-          readonly rotation?: Rotation | undefined;
-      }
-    | {
-          readonly source: "config";
-          readonly trustAnchors: string;
-          readonly issuer: { readonly certificate: string; readonly key: string };
-      }
-    | { readonly source: "cert-manager" };
 
 /** Where a backup goes before each upgrade. */
 export interface BackupConfig {
@@ -40,31 +27,6 @@ export interface BackupConfig {
     readonly directory: string;
     /** Of age (age1...), public: Secrets are encrypted for it; undefined: they are left out. */
     readonly recipient?: string | undefined;
-}
-
-/** How the review of an update is shown. */
-export interface ReportConfig {
-    /** Path of a HTML file, relative to the project; undefined: none is written. */
-    readonly html?: string | undefined;
-    /** Path of a JSON file, relative to the project; undefined: none is written. */
-    readonly json?: string | undefined;
-    /** Whether preview lists 40 workloads of each wave, or all of them with all that is known. Defaults to short. */
-    readonly workloads: "short" | "all";
-    /** What becomes of an update without permissions that it needs. Defaults to refuse. */
-    readonly permissions: "refuse" | "tell";
-}
-
-/** How far the webhooks' certificates have become the stack's own; see plan/webhooks.ts. */
-export type WebhookStage = (typeof WEBHOOK_STAGES)[number];
-const WEBHOOK_STAGES = ["adopted", "publish", "swap", "own"] as const;
-
-/** Limits for certificates. */
-export interface CertificatesConfig {
-    /** Refused is what ends before the planned end of the update and this time more. */
-    readonly refuseBefore: Span;
-    /** A webhook's certificate that has less time left is renewed. */
-    readonly renewWebhooksBefore: Span;
-    readonly webhooks: WebhookStage;
 }
 
 /** What a stack of any mesh says. */
@@ -162,47 +124,6 @@ const verify = z.strictObject({
         .default({}),
     keyring: z.string().min(1, "must be the path of a keyring").optional(),
 });
-const pem = (kind: string) =>
-    z.string().regex(new RegExp(`-----BEGIN [A-Z ]*${kind}-----`), `must be PEM text (${kind})`);
-
-/** YAML reads 2027 as a number. */
-const rotationName = z.coerce
-    .string()
-    .regex(
-        /^[a-z0-9]([a-z0-9.-]{0,38}[a-z0-9])?$/,
-        "must be a name of 1 to 40 lower-case letters, digits, dots and dashes, such as 2027-01",
-    );
-const rotation = z
-    .union(
-        [
-            z.strictObject({ issuer: rotationName }),
-            z.strictObject({
-                anchor: rotationName,
-                stage: z.enum(["bundle", "issuer", "finish"]),
-            }),
-        ],
-        "must be { issuer: NAME } or { anchor: NAME, stage: bundle, issuer or finish }; NAME of up to 40 lower-case letters, digits, dots and dashes",
-    )
-    .optional();
-
-const identity = z.discriminatedUnion("source", [
-    z.strictObject({ source: z.literal("generated"), rotation }),
-    z.strictObject({ source: z.literal("adopted"), rotation }),
-    z.strictObject({
-        source: z.literal("config"),
-        trustAnchors: pem("CERTIFICATE"),
-        issuer: z.strictObject({ certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") }),
-    }),
-    z.strictObject({
-        source: z.literal("cert-manager"),
-        rotation: z
-            .never(
-                "is not for identity.source: cert-manager, which renews the issuer by itself; the trust anchor is rotated with source generated or adopted",
-            )
-            .optional(),
-    }),
-]);
-
 /** A switch at the top of the stack file, which the engine hands on as a text. */
 const flag = z.preprocess(
     (value) =>
@@ -214,45 +135,7 @@ const flag = z.preprocess(
     z.boolean(),
 );
 
-/** A leaf lives for two years, so more would renew it in every update. */
-const LONGEST_RENEWAL: Span = "700d";
-
-const span = (longest?: Span) =>
-    z.custom<Span>(
-        (value) =>
-            typeof value === "string" &&
-            isSpan(value) &&
-            (longest === undefined || spanMilliseconds(value) <= spanMilliseconds(longest)),
-        `must be a time such as 24h or 60d${longest === undefined ? "" : `, ${longest} at most`}`,
-    );
-
-const certificates = z.strictObject({
-    refuseBefore: span().default("24h"),
-    renewWebhooksBefore: span(LONGEST_RENEWAL).default("365d"),
-    webhooks: z.enum(WEBHOOK_STAGES).optional(),
-});
-
 const IGNORABLE = fatalIds([...LINKERD_CHECKS, ...ISTIO_CHECKS]);
-/** Below the project, so that a review never overwrites anything else. */
-const fileOf = (ending: string) =>
-    z
-        .string()
-        .refine(
-            (path) =>
-                path.endsWith(ending) &&
-                !/^([/\\~]|[a-z]:)/i.test(path) &&
-                !path.split(/[/\\]/).includes(".."),
-            `must be a path inside the project that ends in ${ending}`,
-        )
-        .optional();
-
-const report = z.strictObject({
-    html: fileOf(".html"),
-    json: fileOf(".json"),
-    workloads: z.enum(["short", "all"]).default("short"),
-    permissions: z.enum(["refuse", "tell"]).default("refuse"),
-});
-
 const schema = z.strictObject({
     context: z.string().min(1, "must name a context of the kubeconfig"),
     kubeconfig: z.string().default(""),
@@ -272,9 +155,9 @@ const schema = z.strictObject({
     identity: z.preprocess(
         // An empty section, or none, means the default source.
         (value) => (isEmpty(value) ? { source: "generated" } : value),
-        identity,
+        identitySection,
     ),
-    certificates: certificates.prefault({}),
+    certificates: certificatesSection.prefault({}),
     backup: z.preprocess(
         (value) => (isEmpty(value) ? undefined : value),
         z
@@ -305,7 +188,7 @@ const schema = z.strictObject({
                 .default([]),
         })
         .prefault({}),
-    report: report.prefault({}),
+    report: reportSection.prefault({}),
 });
 
 const NEXT: Readonly<Record<string, string>> = {

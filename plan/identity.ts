@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import type { IdentityConfig } from "../config";
+import type { IdentityConfig } from "./identityConfig";
 import {
     certificateProblems,
     keyPairProblem,

@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import type { WebhookStage } from "../config";
+import type { WebhookStage } from "./identityConfig";
 import {
     certificateProblems,
     isoDate,

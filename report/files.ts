@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { ReportConfig } from "../config";
+import type { ReportConfig } from "../plan/reportConfig";
 import type { Review } from "../plan/review";
 import { htmlPage } from "./html/page";
 
