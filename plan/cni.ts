@@ -9,6 +9,9 @@ import { at } from "./values";
 export const CNI_CHART = "linkerd2-cni";
 export const CNI_NAMESPACE = "linkerd-cni";
 
+/** Annotation of the pods of a stack's own plugin: what they were configured with. */
+export const CONFIG_HASH = "mesh-upgrade/config";
+
 /** Where the pods of a plugin's DaemonSet are. */
 export interface PluginPods {
     /** Nodes that are to have one. */
@@ -26,7 +29,7 @@ export interface PluginPods {
 
 /**
  * On how many nodes the plugin is. One that is not ready is named, not counted: no pod starts there, with a plugin or without,
- * and nobody's update makes it ready.
+ * and nobody's update makes it ready. `ready` may exceed `desired`: a pod may be left on a node that is to have none.
  * @param hash of the template that counts; undefined: any
  */
 export function onNodes(
@@ -151,7 +154,7 @@ export function cniFaults(
               ]
             : []),
         // What runs goes on as it is: one bad node holds up neither a revert nor what mends the mesh.
-        ...(ready === desired || change === "none" || change === "revert"
+        ...(ready >= desired || change === "none" || change === "revert"
             ? []
             : [
                   {

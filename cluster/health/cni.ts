@@ -1,10 +1,10 @@
-import type { V1DaemonSet, V1Node, V1Pod } from "@kubernetes/client-node";
+import type { V1DaemonSet, V1Namespace, V1Node, V1Pod } from "@kubernetes/client-node";
 import type { HealthCni } from "../../plan/checks/observation";
 import type { Read } from "../../plan/checks/result";
-import { onNodes, type PluginPods } from "../../plan/cni";
+import { CNI_NAMESPACE, CONFIG_HASH, onNodes, type PluginPods } from "../../plan/cni";
 import type { KubeApi } from "../api";
 import { STACK_ANNOTATION } from "../linkerd";
-import { listOf, objectAt } from "./read";
+import { listOf, mapRead, objectAt } from "./read";
 
 const NAME = "linkerd-cni";
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
@@ -21,14 +21,15 @@ export async function readCni(api: KubeApi): Promise<Read<HealthCni>> {
     }
     const [found] = sets.value;
     const own = `/api/v1/namespaces/${found?.metadata?.namespace ?? NAME}`;
-    const [config, role, binding, account, pods] = await Promise.all([
+    const [config, role, binding, account, pods, owners] = await Promise.all([
         objectAt(api, `${own}/configmaps/linkerd-cni-config`),
         objectAt(api, `${RBAC}/clusterroles/${NAME}`),
         objectAt(api, `${RBAC}/clusterrolebindings/${NAME}`),
         objectAt(api, `${own}/serviceaccounts/${NAME}`),
         readPluginPods(api, found),
+        ownersOf(api, sets.value),
     ]);
-    for (const one of [config, role, binding, account, pods]) {
+    for (const one of [config, role, binding, account, pods, owners]) {
         if ("unknown" in one) {
             return one;
         }
@@ -44,9 +45,31 @@ export async function readCni(api: KubeApi): Promise<Read<HealthCni>> {
                 DaemonSet: found !== undefined,
             },
             ...("value" in pods ? onNodes(pods.value) : { ready: 0, desired: 0, down: [] }),
-            owners: sets.value.map(({ metadata }) => metadata?.annotations?.[STACK_ANNOTATION]),
+            owners: "value" in owners ? owners.value : [],
         },
     };
+}
+
+/** Whose each DaemonSet is. One that this program made before it wrote that down is known by its pods, and is its namespace's. */
+async function ownersOf(
+    api: KubeApi,
+    sets: readonly V1DaemonSet[],
+): Promise<Read<HealthCni["owners"]>> {
+    const written = ({ metadata }: V1DaemonSet) => metadata?.annotations?.[STACK_ANNOTATION];
+    const unwritten = ({ metadata, spec }: V1DaemonSet) =>
+        metadata?.namespace === CNI_NAMESPACE &&
+        spec?.template.metadata?.annotations?.[CONFIG_HASH] !== undefined;
+    if (!sets.some((one) => written(one) === undefined && unwritten(one))) {
+        return { value: sets.map(written) };
+    }
+    const namespace = await objectAt<V1Namespace>(api, `/api/v1/namespaces/${CNI_NAMESPACE}`);
+    return mapRead(namespace, (found) =>
+        sets.map(
+            (one) =>
+                written(one) ??
+                (unwritten(one) ? found?.metadata?.annotations?.[STACK_ANNOTATION] : undefined),
+        ),
+    );
 }
 
 /** Where the pods of a plugin's DaemonSet are; undefined: there is none. */

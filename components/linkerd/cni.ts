@@ -3,16 +3,13 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "node:crypto";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
-import { CNI_NAMESPACE } from "../../plan/cni";
+import { CNI_NAMESPACE, CONFIG_HASH } from "../../plan/cni";
 import { POD_SECURITY } from "../../plan/podSecurity";
 import type { CniReadyInput } from "../../rollout/input";
 import { TAKE_OVER } from "../crds";
 import { programCommand } from "../programCommand";
 import { adjustObjects } from "./chartObjects";
 import { ORDERED } from "./controlPlane";
-
-/** Of its pods: what they were configured with. */
-const CONFIG_HASH = "mesh-upgrade/config";
 
 export interface LinkerdCniArgs {
     /** Path of the chart linkerd2-cni, relative to the project. */

@@ -19,7 +19,7 @@ export const cniChecks: Evaluators = {
     "cni-plugin-sa-exists": exists("ServiceAccount"),
     "cni-plugin-ds-exists": exists("DaemonSet"),
     "cni-plugin-ready": (health) =>
-        withPlugin(health, (cni) => (cni.ready === cni.desired ? ok : failed)(onNodesText(cni))),
+        withPlugin(health, (cni) => (cni.ready >= cni.desired ? ok : failed)(onNodesText(cni))),
 };
 
 function withPlugin({ cni }: LinkerdHealth, judge: (cni: HealthCni) => Finding): Finding {

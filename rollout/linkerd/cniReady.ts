@@ -81,9 +81,9 @@ async function look(api: KubeApi, goesBack: boolean): Promise<Progress> {
     const { ready, desired, down } = onNodes(pods);
     // A DaemonSet replaces no further pod while as many as it may are not ready (updateStrategy), and a node that is down keeps
     // its own so. The way back does not wait for it: where the pod of before is ready, pods start.
-    const stalled = goesBack && down.length > 0 && ready === desired;
+    const stalled = goesBack && down.length > 0 && ready >= desired;
     return {
-        done: seen && (updated.ready === updated.desired || stalled),
+        done: seen && (updated.ready >= updated.desired || stalled),
         text: onNodesText(updated),
         ...(down.length > 0
             ? { hint: `, or delete nodes that do not come back (${down.join(", ")})` }

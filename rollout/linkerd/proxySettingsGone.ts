@@ -3,11 +3,11 @@ import { KubeApi } from "../../cluster/api";
 import { connect } from "../../cluster/connection";
 import { readProxySettings } from "../../cluster/proxySettings";
 import { PROXY_SETTINGS } from "../../plan/proxySettings";
-import { proxySettingsInput, readInput } from "../input";
+import { proxySettingsGoneInput, readInput } from "../input";
 import { runProgram } from "../program";
 
 runProgram(async () => {
-    const { cluster } = await readInput(proxySettingsInput);
+    const { cluster } = await readInput(proxySettingsGoneInput);
     const connection = await connect(cluster);
     const api = new KubeApi(connection);
     try {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { KubeApi } from "../../cluster/api";
+import { readCni } from "../../cluster/health/cni";
 import { cniFaults, cniValueFaults, onNodes, onNodesText, usesCni } from "../../plan/cni";
 import type { HealthCni } from "../../plan/checks/observation";
 
@@ -42,6 +44,8 @@ describe("pods never rely on a CNI plugin that is not there", () => {
         expect(faultsOf(false, cniOf({ ready: 2 }))).toEqual([
             "controlPlane.values.cniEnabled: the CNI plugin is ready on 2 of 3 nodes: pods on the others would not start",
         ]);
+        // A pod may be left on a node that is to have none.
+        expect(faultsOf(false, cniOf({ ready: 2, desired: 1 }))).toEqual([]);
         expect(faultsOf(false, cniOf({ ready: 2 }), "revert")).toEqual([]);
         expect(faultsOf(false, cniOf({ ready: 2 }), "none")).toEqual([]);
         expect(faultsOf(false, NONE, "revert")).toHaveLength(1);
@@ -117,5 +121,36 @@ describe("pods never rely on a CNI plugin that is not there", () => {
         ]);
         expect(rendered(true, { cniEnabled: true })).toEqual([]);
         expect(rendered(false, {})).toEqual([]);
+    });
+});
+
+describe("whose a plugin is", () => {
+    const OWNED = { "mesh-upgrade/stack": STACK };
+    const setOf = (namespace: string, own: Record<string, string>, ofPods = {}) => ({
+        metadata: { name: "linkerd-cni", namespace, annotations: own },
+        spec: { template: { metadata: { annotations: ofPods } } },
+    });
+    const ownersOf = async (set: object) => {
+        const api = {
+            list: (path: string, keep: (item: never) => unknown) =>
+                Promise.resolve({ items: path.endsWith("daemonsets") ? [keep(set as never)] : [] }),
+            send: (_: string, path: string) =>
+                Promise.resolve({
+                    metadata: {
+                        annotations: path === "/api/v1/namespaces/linkerd-cni" ? OWNED : {},
+                    },
+                }),
+        };
+        const read = await readCni(api as unknown as KubeApi);
+        return "value" in read ? read.value.owners : read.unknown;
+    };
+
+    it("its DaemonSet says; of one that was made before that was written, its pods and the namespace", async () => {
+        const hash = { "mesh-upgrade/config": "5e7" };
+        expect(await ownersOf(setOf("linkerd-cni", OWNED))).toEqual([STACK]);
+        expect(await ownersOf(setOf("linkerd-cni", {}, hash))).toEqual([STACK]);
+        // Somebody's own, in a namespace that the stack left behind.
+        expect(await ownersOf(setOf("linkerd-cni", {}))).toEqual([undefined]);
+        expect(await ownersOf(setOf("kube-system", {}, hash))).toEqual([undefined]);
     });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { proxySettingsGoneInput } from "../../rollout/input";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { isStale, proxyTarget } from "../../plan/dataPlane";
 import {
@@ -239,6 +240,12 @@ describe("pods are stale by settings that came after them, and by those alone", 
             });
             expect([digest.startsWith("rendered:"), lines]).toEqual([false, []]);
         });
+    });
+
+    it("is taken away by the inputs of any earlier version of the program", () => {
+        const cluster = { context: "prod", clusterUid: "0a1b" };
+        const declared = { digest: "", namespaces: {}, uids: {} };
+        expect(proxySettingsGoneInput.parse({ cluster, declared })).toEqual({ cluster });
     });
 
     it("nothing set is no trigger, so that a stack of before runs nothing", () => {
