@@ -55,6 +55,8 @@ export interface LiveCrd {
     readonly linkerd: boolean;
     /** Stack that made it; undefined: somebody else. */
     readonly stack: string | undefined;
+    /** Names of its versions. */
+    readonly versions?: readonly string[];
 }
 
 /** What is installed of Linkerd; read-only. */
@@ -146,6 +148,7 @@ export async function observeLinkerd(
                 name: crd.metadata?.name ?? "",
                 ...madeBy(crd),
                 stack: crd.metadata?.annotations?.[STACK_ANNOTATION],
+                versions: crd.spec.versions.map(({ name }) => name),
             })),
         identity: {
             installed: config !== undefined,

@@ -2,6 +2,7 @@ import type { LiveComponent, LiveInstallation } from "../cluster/adoption";
 import type { LiveLinkerd } from "../cluster/linkerd";
 import type { ChartValues, LinkerdStackConfig } from "../config";
 import type { Fault } from "./faults";
+import { valuesLeftOut } from "./gatewayApi";
 import { placeOf, sectionsToAsk } from "./movedSettings";
 import {
     difference,
@@ -21,6 +22,7 @@ import {
 import { at, merge } from "./values";
 import {
     isFault,
+    latest,
     parseLinkerdVersion,
     repositoryOf,
     versionOfChart,
@@ -230,11 +232,13 @@ function liveControlPlane(live: LiveLinkerd, defaults: Defaults): ChartValues | 
     return merge(schedule, difference(own, before.values));
 }
 
-/** An installation without the routes of the Gateway API was asked to leave them out. */
+/** An installation without routes of the Gateway API that its chart has was asked to leave them out. */
 function liveCrds(live: LiveLinkerd): ChartValues {
     const own = live.crds.filter((crd) => crd.linkerd);
-    const routes = own.some(({ name }) => name.endsWith(".gateway.networking.k8s.io"));
-    return own.length > 0 && !routes ? { enableHttpRoutes: false } : {};
+    const versions = own.map((crd) => versionOfChart(CHARTS.crds, crd.chartVersion ?? ""));
+    const release = latest(versions.filter((one) => one !== undefined))?.tag ?? live.linkerdVersion;
+    const names = own.map(({ name }) => name);
+    return own.length > 0 ? valuesLeftOut(names, release) : {};
 }
 
 function liveViz(live: LiveLinkerd, defaults: Defaults): ChartValues {

@@ -20,7 +20,7 @@ import {
     type IdentityByCertManager,
     type LiveIssuer,
 } from "./identity";
-import { bringsGatewayApi, isGatewayApi, leftLines } from "./gatewayApi";
+import { isGatewayApi, leftLines, routeFaults } from "./gatewayApi";
 import { highAvailabilityValues } from "./highAvailability";
 import { plannedEnd } from "./plannedEnd";
 import { podSecurityLabel } from "./podSecurity";
@@ -123,10 +123,7 @@ export function ownershipFaults(
         ? foreign.filter((crd) => crd.stack !== undefined || !crd.linkerd)
         : foreign;
     const own = refused.filter((crd) => !isGatewayApi(crd.name));
-    const brought = { ...config, linkerdVersion: crdVersion(config.linkerdVersion, live) };
-    const gateway = bringsGatewayApi(brought)
-        ? refused.filter((crd) => isGatewayApi(crd.name))
-        : [];
+    const names = refused.map(({ name }) => name);
     if (own.length > 0 && faults.length === 0) {
         faults.push({
             subject: "CustomResourceDefinitions",
@@ -135,15 +132,8 @@ export function ownershipFaults(
             next: ADOPT,
         });
     }
-    if (gateway.length > 0) {
-        faults.push({
-            subject: "CustomResourceDefinitions",
-            value: gateway.map((crd) => crd.name).join(", "),
-            rule: "exist already and are somebody else's, yet the chart linkerd-crds would bring its own",
-            next: "set crds.values.enableHttpRoutes: false (from edge-25.4.1 on: crds.values.installGatewayAPI: false) to leave them as they are",
-        });
-    }
-    return faults;
+    const linkerdVersion = crdVersion(config.linkerdVersion, live);
+    return [...faults, ...routeFaults(names, { ...config, linkerdVersion })];
 }
 
 /** Faults of charts that do not run on this API server. Helm would refuse them too, so no override helps. */
@@ -243,7 +233,10 @@ export async function planLinkerd(
               ? live.installation.values
               : {},
     );
-    const ownership = ownershipFaults(live, stack, { ...config, crds: { values: all.crds } });
+    const ownership = ownershipFaults(live, stack, {
+        ...config,
+        crds: { ...config.crds, values: all.crds },
+    });
     if (ownership.length > 0) {
         return ownership;
     }

@@ -26,7 +26,7 @@ interface Move {
 }
 
 const MOVES: readonly Move[] = [
-    // edge-25.4.1; the name of before still counts in the charts of after.
+    // edge-25.3.1; the name of before still counts in the charts of after.
     { section: "crds", from: "enableHttpRoutes", to: "installGatewayAPI" },
     // edge-25.3.3; deprecated, and counts still.
     { section: "controlPlane", from: "proxy.cores", to: "proxy.runtime.workers.minimum" },

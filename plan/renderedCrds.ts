@@ -3,6 +3,7 @@ import { parseDocument, type Document } from "yaml";
 import type { RawObject } from "../cluster/api";
 import type { LiveCrd } from "../cluster/linkerd";
 import type { Fault } from "./faults";
+import { valuesOfRoutes } from "./gatewayApi";
 import { compareReleases } from "./releases";
 import { nameOf, scalar, shorten, textAt, type RenderedChart } from "./rendered";
 import { isFault, parseLinkerdVersion, versionOfChart, type LinkerdVersion } from "./versions";
@@ -53,7 +54,6 @@ export function renderedCrds(
             },
         ];
     }
-    const gatewayApi = documents.some((one) => nameOf(one).endsWith(".gateway.networking.k8s.io"));
     const marked = documents.map((one) => {
         const copy = one.clone();
         const label = `linkerd-crds-${found.charts["linkerd-crds"]}`;
@@ -65,7 +65,7 @@ export function renderedCrds(
         }
         return copy;
     });
-    return { documents: marked, values: { enableHttpRoutes: gatewayApi } };
+    return { documents: marked, values: valuesOfRoutes(documents.map(nameOf)) };
 }
 
 /** Releases may share the chart of the CRDs: those of stable-2.14 do. */

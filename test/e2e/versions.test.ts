@@ -146,7 +146,7 @@ describe("from stable-2.14.10 to the newest edge and back", () => {
         const { output } = await journey.up();
         expect(output).toContain(`linkerd: ${NEW} -> ${NEWEST} (upgrade)`);
         expect(output).toContain(
-            `CRDs of the Gateway API stay in the cluster with their objects (deleted only from the state): ${GATEWAY_CRDS.join(", ")}`,
+            `CRDs of the Gateway API are no longer declared; they stay in the cluster with their objects: ${GATEWAY_CRDS.join(", ")} (`,
         );
         expect(output).toContain(
             "setting controlPlane.values.policyController.image.pullPolicy is not known to chart linkerd-control-plane 2026.8.3: without effect there; the policy controller comes with controllerImage",

@@ -110,6 +110,29 @@ describe("taking over", () => {
         expect({ importViz, compareViz }).toEqual({ importViz: true, compareViz: true });
     });
 
+    it.each<[chart: string, routes: string[], left: ChartValues]>([
+        ["2024.5.3", ["httproutes", "grpcroutes"], {}],
+        ["2024.5.3", [], { enableHttpRoutes: false }],
+        ["2024.11.8", ["httproutes", "grpcroutes", "tcproutes"], { enableTlsRoutes: false }],
+        [
+            "2025.10.7",
+            [],
+            { enableHttpRoutes: false, enableTcpRoutes: false, enableTlsRoutes: false },
+        ],
+    ])("of CRDs of chart %s with %j goes on without the others: %j", (chart, routes, left) => {
+        const names = routes.map((one) => `${one}.gateway.networking.k8s.io`);
+        const crds = ["servers.policy.linkerd.io", ...names].map((name) => ({
+            ...{ name, chartVersion: chart, linkerd: true, stack: undefined },
+        }));
+        const foreign = { name: "tlsroutes.gateway.networking.k8s.io", stack: undefined };
+        const live = {
+            ...liveOf({ overrides: {} }),
+            crds: [...crds, { ...foreign, chartVersion: undefined, linkerd: false }],
+        };
+        const { base } = planAdoption(configOf(), live, STACK, new Map()) as Adoption;
+        expect(base.crds).toEqual(left);
+    });
+
     it("is refused where those defaults are not to be had", () => {
         const faults = plan({ values: {} }) as unknown as readonly Fault[];
         expect(faults).toMatchObject([

@@ -31,6 +31,7 @@ describe("whether an update brings the CRDs of the Gateway API", () => {
         ["edge-25.9.4", { enableHttpRoutes: true }, {}, true],
         ["edge-25.9.4", { installGatewayAPI: true, enableHttpRoutes: false }, {}, false],
         ["edge-25.4.4", { installGatewayAPI: false }, {}, false],
+        ["edge-26.8.3", { enableTcpRoutes: true, enableTlsRoutes: true }, {}, false],
         // CRDs move forward only: those of a later chart stay.
         ["edge-25.4.4", {}, { crds: [crd("servers.policy.linkerd.io", "2025.10.7")] }, false],
     ])("%s with %j beside %j: %s", (tag, values, live, brought) => {
@@ -76,12 +77,25 @@ describe("an update to a release that needs the CRDs of the Gateway API", () => 
         ["edge-25.3.3", false, false, "skipped", /^the target does without/],
         ["edge-25.3.4", false, false, "failed", /^edge-25\.3\.4 needs the CRDs/],
         ["edge-25.3.4", true, false, "ok", /^the chart linkerd-crds brings the CRDs/],
-        ["edge-26.8.3", false, true, "ok", /^1 CRDs of the Gateway API exist$/],
+        ["edge-26.8.3", false, true, "ok", /^there: httproutes\.gateway\.networking\.k8s\.io$/],
     ])("%s, brought %s, there %s: %s", (target, brought, route, result, message) => {
         const live = { ...well.live, crds: [...well.live.crds, ...(route ? [ROUTE] : [])] };
         const found = resultOf(target, brought, { live });
         expect(found?.result).toBe(result);
         expect(found?.message).toMatch(message);
+    });
+
+    // CheckGatewayAPICRDs in pkg/healthcheck/healthcheck.go at edge-26.8.3
+    it.each<[name: string, versions: string[], chart: string | undefined, result: string]>([
+        ["grpcroutes", ["v1"], undefined, "ok"],
+        ["httproutes", ["v1beta1"], undefined, "failed"],
+        ["httproutes", ["v1beta1"], "2024.7.5", "ok"],
+        ["tcproutes", ["v1"], undefined, "failed"],
+        ["tlsroutes", ["v1"], "2024.11.8", "failed"],
+    ])("%s with %j of chart %s alone: %s", (name, versions, chart, result) => {
+        const route = { ...crd(`${name}.gateway.networking.k8s.io`, chart), versions };
+        const live = { ...well.live, crds: [...well.live.crds, route] };
+        expect(resultOf("edge-26.8.3", false, { live })?.result).toBe(result);
     });
 
     it.each<[Update["change"], boolean]>([

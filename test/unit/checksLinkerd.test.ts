@@ -150,7 +150,7 @@ const FAILURES: [string, string, Change, RegExp][] = [
         "gateway-api-crd",
         "gateway-api-crd",
         fields({ gatewayApi: { target: "edge-25.9.4", brought: false } }),
-        /^edge-25\.9\.4 needs the CRDs of the Gateway API: there are none, and the chart linkerd-crds brings none; install the Gateway API, or set crds\.values\.enableHttpRoutes: true$/,
+        /^edge-25\.9\.4 needs the CRDs of the Gateway API: neither HTTPRoutes nor GRPCRoutes are there, and the chart linkerd-crds brings neither; install the Gateway API, or set crds\.values\.enableHttpRoutes: true$/,
     ],
     [
         "pre-kubernetes-setup",

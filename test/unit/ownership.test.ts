@@ -136,12 +136,20 @@ describe("an installation that is not this stack's is never touched", () => {
 describe("the Gateway API of somebody else", () => {
     const route = "httproutes.gateway.networking.k8s.io";
     const crds = [crdOf(undefined, route)];
-    const fault = {
+    const faultOf = (value: string, settings: string) => ({
         subject: "CustomResourceDefinitions",
-        value: route,
+        value,
         rule: "exist already and are somebody else's, yet the chart linkerd-crds would bring its own",
-        next: "set crds.values.enableHttpRoutes: false (from edge-25.4.1 on: crds.values.installGatewayAPI: false) to leave them as they are",
-    };
+        next: `set in crds.values ${settings}, to leave them as they are`,
+    });
+    const fault = faultOf(route, "enableHttpRoutes: false");
+    const kindOf = (name: string) => `${name}routes.gateway.networking.k8s.io`;
+    const foreign = (name: string): LiveCrd => ({
+        ...crdOf(undefined, kindOf(name)),
+        ...{ chartVersion: undefined, linkerd: false },
+    });
+    const every = ["http", "grpc", "tcp", "tls"].map(foreign);
+    const tcpAndTls = `${kindOf("tcp")}, ${kindOf("tls")}`;
     it.each([
         ["edge-24.7.5", {}, [fault]],
         ["edge-24.7.5", { enableHttpRoutes: false }, []],
@@ -154,6 +162,67 @@ describe("the Gateway API of somebody else", () => {
         ["edge-25.9.4", { installGatewayAPI: true }, [fault]],
     ])("is left alone: %s with %j", (version, values, faults) => {
         expect(faultsOf({ crds }, { crds: { values } }, version)).toEqual(faults);
+    });
+
+    const off = { enableHttpRoutes: false };
+    const all = { ...off, enableTcpRoutes: false, enableTlsRoutes: false };
+    const keysOff = "enableHttpRoutes: false, enableTcpRoutes: false, enableTlsRoutes: false";
+    // gateway.networking.k8s.io_*.yaml and values.yaml of linkerd-crds at these tags
+    it.each<[string, object, string[], string]>([
+        ["stable-2.14.10", {}, ["http"], "enableHttpRoutes: false"],
+        ["stable-2.14.10", off, [], ""],
+        ["edge-24.5.1", {}, ["http"], "enableHttpRoutes: false"],
+        ["edge-24.5.2", {}, ["http", "grpc"], "enableHttpRoutes: false"],
+        ["edge-24.10.3", off, [], ""],
+        ["edge-24.10.4", off, ["tcp", "tls"], "enableTcpRoutes: false, enableTlsRoutes: false"],
+        ["edge-24.11.8", { ...off, enableTcpRoutes: false }, ["tls"], "enableTlsRoutes: false"],
+        ["edge-24.11.8", all, [], ""],
+        // There no value of its own can leave a route out.
+        [
+            "edge-25.3.1",
+            all,
+            ["http", "grpc", "tcp", "tls"],
+            `installGatewayAPI: false, ${keysOff}`,
+        ],
+        ["edge-25.3.1", { ...all, installGatewayAPI: false }, [], ""],
+        [
+            "edge-25.3.1",
+            { installGatewayAPI: false, enableTlsRoutes: true },
+            ["tls"],
+            "installGatewayAPI: false, enableTlsRoutes: false",
+        ],
+        ["edge-25.3.2", off, ["tcp", "tls"], "enableTcpRoutes: false, enableTlsRoutes: false"],
+        ["edge-25.9.3", off, ["tcp", "tls"], "enableTcpRoutes: false, enableTlsRoutes: false"],
+        ["edge-25.9.3", { installGatewayAPI: false }, [], ""],
+        ["edge-25.9.4", { enableTcpRoutes: true }, ["tcp"], "enableTcpRoutes: false"],
+        ["edge-26.8.3", { ...all, installGatewayAPI: true }, [], ""],
+    ])("in full: %s with %j refuses %j", (version, values, refused, settings) => {
+        expect(faultsOf({ crds: every }, { crds: { values } }, version)).toEqual(
+            refused.length > 0 ? [faultOf(refused.map(kindOf).join(", "), settings)] : [],
+        );
+    });
+
+    it("of kinds that the stack's release does not have is nobody's business", () => {
+        const own = ["http", "grpc"].map((one) => crdOf(STACK, kindOf(one)));
+        expect(faultsOf({ crds: [...own, foreign("tls")] }, {}, "edge-24.8.2")).toEqual([]);
+        const routes = { ...crdOf(STACK, route), chartVersion: "1.8.0" };
+        expect(faultsOf({ crds: [routes, foreign("grpc")] }, {}, "stable-2.14.10")).toEqual([]);
+    });
+
+    it("of rendered CRDs is left out by those who render them", () => {
+        const config = parseConfig({
+            ...{ context: "kind", clusterUid: "0a1b", linkerdVersion: "edge-24.11.8" },
+            crds: { manifests: "crds.yaml" },
+        }) as LinkerdStackConfig;
+        const crds = { ...config.crds, values: { installGatewayAPI: false, ...off } };
+        expect(
+            ownershipFaults({ ...EMPTY, crds: every }, STACK, { ...config, crds }),
+        ).toMatchObject([
+            {
+                value: tcpAndTls,
+                next: "render crds.manifests with enableTcpRoutes: false, enableTlsRoutes: false, to leave them as they are",
+            },
+        ]);
     });
 
     it("is left alone where the CRDs stay at a release that brings none: a revert", () => {

@@ -149,6 +149,17 @@ const own = {
     },
 };
 
+/** Values that say which routes of the Gateway API are rendered. */
+const routes = (rendered: readonly string[]) => ({
+    installGatewayAPI: false,
+    ...Object.fromEntries(
+        ["enableHttpRoutes", "enableTcpRoutes", "enableTlsRoutes"].map((key) => [
+            key,
+            rendered.includes(key),
+        ]),
+    ),
+});
+
 describe("rendered CRDs", () => {
     it.each([
         ["Helm's", OF_HELM],
@@ -159,7 +170,7 @@ describe("rendered CRDs", () => {
         expect(documents.map((one) => one.toJS() as unknown)).toMatchObject([
             { metadata: { labels: { "helm.sh/chart": "linkerd-crds-2024.7.5" } } },
         ]);
-        expect(values).toEqual({ enableHttpRoutes: false });
+        expect(values).toEqual(routes([]));
     });
 
     it.each([
@@ -190,9 +201,13 @@ describe("rendered CRDs", () => {
     });
 
     it("tell whether they bring those of the Gateway API, which may be somebody else's", () => {
-        const text = crd("httproutes.gateway.networking.k8s.io", OF_HELM);
-        const { values } = accepted(renderedCrds(parseManifests(text), "c", version));
-        expect(values).toEqual({ enableHttpRoutes: true });
+        const valuesOf = (kind: string) => {
+            const text = crd(`${kind}.gateway.networking.k8s.io`, OF_HELM);
+            return accepted(renderedCrds(parseManifests(text), "c", version)).values;
+        };
+        expect(valuesOf("httproutes")).toEqual(routes(["enableHttpRoutes"]));
+        expect(valuesOf("grpcroutes")).toEqual(routes(["enableHttpRoutes"]));
+        expect(valuesOf("tlsroutes")).toEqual(routes(["enableTlsRoutes"]));
     });
 
     it.each([
@@ -548,7 +563,7 @@ describe("the files that a stack names", () => {
         const { rendered, faults } = await readRendered(file, version, project);
         expect(faults).toEqual([]);
         expect(withRendered(file, rendered)).toMatchObject({
-            crds: { values: { enableHttpRoutes: false } },
+            crds: { values: routes([]) },
             controlPlane: { values: { controllerReplicas: 3 } },
         });
     });
