@@ -21,6 +21,8 @@ export interface LiveExtension {
     readonly versions: readonly string[];
     /** Deployments in the namespace. */
     readonly workloads: number;
+    /** Those of them that are of the extension's chart: service mirrors and what others run there are not. */
+    readonly charted: number;
     /** Deployments that `linkerd multicluster link` made, each with its version; a chart has none of them. */
     readonly mirrors: readonly { readonly name: string; readonly version: string | undefined }[];
 }
@@ -59,7 +61,9 @@ export async function observeExtensions(api: KubeApi): Promise<readonly LiveExte
             const { items } = await api.list(path, (item: RawObject) => ({
                 name: (item as Labelled).metadata?.name ?? "",
                 version: versionOf(item),
+                labelled: (item as Labelled).metadata?.labels?.[EXTENSION_LABEL] !== undefined,
             }));
+            const isMirror = ({ name }: { name: string }) => name.startsWith(MIRROR);
             const versions = items.flatMap(({ version }) => (version ? [version] : []));
             return {
                 namespace,
@@ -67,7 +71,8 @@ export async function observeExtensions(api: KubeApi): Promise<readonly LiveExte
                 stack: annotations?.[STACK_ANNOTATION],
                 versions: [...new Set(versions)].sort(),
                 workloads: items.length,
-                mirrors: items.filter(({ name }) => name.startsWith(MIRROR)),
+                charted: items.filter((one) => one.labelled && !isMirror(one)).length,
+                mirrors: items.filter(isMirror).map(({ name, version }) => ({ name, version })),
             };
         }),
     );

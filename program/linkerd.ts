@@ -24,12 +24,11 @@ import { meshedLabels, selectables } from "../plan/dataPlane";
 import {
     extensionConfigFaults,
     extensionFaults,
-    extensionLines,
     keptLinks,
-    ownExtensionLines,
     plannedExtensions,
     type SeenExtensions,
 } from "../plan/extensions";
+import { extensionLines, ownExtensionLines } from "../plan/extensionLines";
 import { RefusedError } from "../plan/faults";
 import { highAvailabilityFaults } from "../plan/highAvailability";
 import { chartFaults, planLinkerd } from "../plan/linkerd";
@@ -75,6 +74,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         updateOf(config, live, plan, preview),
     );
     const { waves } = config.rollout;
+    const way = { from: live.linkerdVersion, to: config.linkerdVersion.tag };
     const cni = plan && usesCni(plan.values) ? await readCni(api) : undefined;
     const refusals = [
         ...("version" in planned ? [] : planned),
@@ -118,17 +118,14 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...(config.viz.enabled || ours
             ? lossLines(metricsLoss(live.installation, { ...review, values }))
             : []),
-        ...ownExtensionLines(extensions, seen.extensions, {
-            from: live.linkerdVersion,
-            to: config.linkerdVersion.tag,
-        }),
+        ...ownExtensionLines(extensions, seen.extensions, way),
         ...extensionLines(seen.extensions.live, {
+            ...way,
+            stack,
             own: new Set([
                 ...(config.viz.enabled ? ["linkerd-viz"] : []),
                 ...extensions.map(({ namespace }) => namespace),
             ]),
-            from: live.linkerdVersion,
-            to: config.linkerdVersion.tag,
         }),
         ...backupLines(config.backup, stack, live.linkerdVersion),
     ]);

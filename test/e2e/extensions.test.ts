@@ -170,6 +170,11 @@ describe("TrafficSplits go on from Linkerd before 2.12 through the move to linke
         const { output } = await journey.up();
         expect(output).toContain("extension smi: chart linkerd-smi 1.0.4, namespace linkerd-smi");
         expect(output).toContain(
+            "extensions that leave the stack: 1; what it made of them is deleted with this update",
+        );
+        expect(output).toMatch(/jaeger \(namespace linkerd-jaeger, \S+\): stays: its namespace/);
+        expect(output).not.toContain("extensions outside the stack");
+        expect(output).toContain(
             `Links: their CRD stays at edge-25.9.1: it moves forward only (linkerdVersion is ${OLD})`,
         );
         expect(await trafficSplit()).toBe(uid);

@@ -8,12 +8,11 @@ import { parseConfig, type LinkerdStackConfig } from "../../config";
 import {
     extensionConfigFaults,
     extensionFaults,
-    extensionLines,
     keptLinks,
-    ownExtensionLines,
     plannedExtensions,
     type SeenExtensions,
 } from "../../plan/extensions";
+import { extensionLines, ownExtensionLines } from "../../plan/extensionLines";
 import { RefusedError } from "../../plan/faults";
 import { extensionValues } from "../../plan/values";
 import { webhooksOf } from "../../plan/webhooks";
@@ -26,11 +25,12 @@ const one = (name: string, fields: Partial<LiveExtension> = {}): LiveExtension =
     stack: undefined,
     versions: ["edge-24.5.3"],
     workloads: 1,
+    charted: 1,
     mirrors: [],
     ...fields,
 });
 const how = (to = "edge-24.7.5", from: string | undefined = "edge-24.5.3") => ({
-    ...{ own: new Set(["linkerd-viz"]), from, to },
+    ...{ stack: STACK, own: new Set(["linkerd-viz"]), from, to },
 });
 
 describe("an extension that the stack does not bring is told, with what the target means for it", () => {
@@ -111,7 +111,7 @@ describe("an extension that the stack does not bring is told, with what the targ
                     one("viz", { stack: STACK }),
                     one("smi", { versions: [], workloads: 2 }),
                     one("jaeger", { versions: [], workloads: 0 }),
-                    one("multicluster", { stack: STACK, versions: ["edge-24.7.5"] }),
+                    one("multicluster", { stack: "acme/mesh/dev", versions: ["edge-24.7.5"] }),
                 ],
                 how(),
             ),
@@ -123,11 +123,36 @@ describe("an extension that the stack does not bring is told, with what the targ
         ]);
         expect(extensionLines([one("viz", { stack: STACK })], how())).toEqual([]);
         // What a stack left behind holds nothing.
-        const left = one("jaeger", { stack: STACK, versions: [], workloads: 0 });
+        const left = one("jaeger", { stack: STACK, versions: [], workloads: 0, charted: 0 });
         expect(extensionLines([left], how("edge-25.10.1"))).toEqual([]);
         expect(extensionLines("HTTP 403", how())).toEqual([
             "extensions outside the stack: unknown: HTTP 403",
         ]);
+    });
+});
+
+describe("an extension of the stack's that its file no longer brings", () => {
+    const lines = (...live: readonly LiveExtension[]) =>
+        extensionLines(live, { ...how(), own: new Set() });
+
+    it("is told as one that goes, with what stays, and not as one that is left as it is", () => {
+        const own = (name: string) => one(name, { stack: STACK });
+        expect(lines(own("viz"), own("smi"), own("multicluster"), one("jaeger"))).toEqual([
+            "extensions that leave the stack: 3; what it made of them is deleted with this update",
+            "  multicluster (namespace linkerd-multicluster, edge-24.5.3): stays: its namespace, the CRD of Links, each Link with its Secret and service mirror",
+            expect.stringMatching(/^ {2}smi .*: stays: its namespace, the CRD of TrafficSplits/),
+            expect.stringMatching(/^ {2}viz .*: stays: its namespace, the certificates of tap/),
+            "extensions outside the stack: 1; they are left as they are",
+            expect.stringContaining("  jaeger (namespace linkerd-jaeger, edge-24.5.3): upgrade it"),
+        ]);
+        expect(lines(own("jaeger"))[1]).toContain(": stays: its namespace, the certificate of");
+    });
+
+    it("has gone already where service mirrors are all that is in its namespace", () => {
+        const mirrors = [{ name: "linkerd-service-mirror-east", version: "edge-24.5.3" }];
+        expect(lines(one("multicluster", { stack: STACK, charted: 0, mirrors }))[0]).toBe(
+            "extensions outside the stack: 1; they are left as they are",
+        );
     });
 });
 
@@ -159,6 +184,7 @@ describe("extensions are found by the label of their namespace", () => {
     });
 
     it("with a version from an annotation, a label, or the image", async () => {
+        const labels = { "linkerd.io/extension": "multicluster" };
         const found = await observeExtensions(
             apiOf({
                 "/api/v1/namespaces": [
@@ -170,8 +196,13 @@ describe("extensions are found by the label of their namespace", () => {
                         annotations: { "linkerd.io/created-by": "linkerd/helm edge-24.5.3" },
                         labels: { "app.kubernetes.io/version": "other" },
                     }),
-                    deployment({ labels: { "app.kubernetes.io/version": "edge-24.5.3" } }),
-                    deployment({ name: "linkerd-service-mirror-east" }, "controller:edge-24.5.3"),
+                    deployment({
+                        labels: { ...labels, "app.kubernetes.io/version": "edge-24.5.3" },
+                    }),
+                    deployment(
+                        { name: "linkerd-service-mirror-east", labels },
+                        "controller:edge-24.5.3",
+                    ),
                 ],
                 "/apis/apps/v1/namespaces/b/deployments": [
                     deployment({}, "cr.l5d.io/linkerd/smi-adaptor:v0.2.7@sha256:00"),
@@ -182,12 +213,12 @@ describe("extensions are found by the label of their namespace", () => {
         expect(found).toEqual([
             {
                 ...{ namespace: "a", name: "multicluster", stack: STACK },
-                ...{ versions: ["edge-24.5.3"], workloads: 3 },
+                ...{ versions: ["edge-24.5.3"], workloads: 3, charted: 1 },
                 mirrors: [{ name: "linkerd-service-mirror-east", version: "edge-24.5.3" }],
             },
             {
                 ...{ namespace: "b", name: "smi", stack: undefined },
-                ...{ versions: ["v0.2.7"], workloads: 2, mirrors: [] },
+                ...{ versions: ["v0.2.7"], workloads: 2, charted: 0, mirrors: [] },
             },
         ]);
     });

@@ -127,13 +127,13 @@ describe("the review of an update", () => {
         ];
         expect(created({}).sort()).toEqual(all);
         const idle = {
-            live: [{ ...smi, workloads: 0 }],
+            live: [{ ...smi, workloads: 0, charted: 0 }],
             trafficSplits: undefined,
             links: undefined,
         };
         expect(created({ cni: cniOf("another"), extensions: idle }).sort()).toEqual(all);
         const running = {
-            live: [{ ...smi, workloads: 1 }],
+            live: [{ ...smi, workloads: 1, charted: 1 }],
             trafficSplits: undefined,
             links: undefined,
         };
