@@ -4,14 +4,19 @@ import { STACK_ANNOTATION } from "./linkerd";
 import type { Check, Evidence, Notice } from "../plan/policy/notices";
 import { cutOff, type Meshed, type NetworkPolicy } from "../plan/policy/proxyPort";
 
-/**
- * Finds what notices ask about. Read-only; only what a crossed notice asks for is read, page by page. `meshed`: undefined
- * where the data plane could not be read.
- */
+/** What some notices are looked for with. */
+interface Around {
+    /** Undefined where the data plane could not be read. */
+    readonly meshed?: readonly Meshed[] | undefined;
+    /** The stack that asks. */
+    readonly stack?: string;
+}
+
+/** Finds what notices ask about. Read-only; only what a crossed notice asks for is read, page by page. */
 export async function readEvidence(
     api: KubeApi,
     notices: readonly Notice[],
-    meshed?: readonly Meshed[],
+    around: Around = {},
 ): Promise<ReadonlyMap<string, Evidence>> {
     const asked = notices.flatMap(({ id, check }) =>
         typeof check === "string" || check.of === "values" ? [] : [{ id, check }],
@@ -27,7 +32,7 @@ export async function readEvidence(
                     const found =
                         check.of === "annotations"
                             ? annotated(namesOf(check))
-                            : look(api, check, meshed);
+                            : look(api, check, around);
                     return [id, { found: (await found).sort() }];
                 } catch (error) {
                     return [id, { unknown: reasonOf(error) }];
@@ -40,7 +45,7 @@ export async function readEvidence(
 function look(
     api: KubeApi,
     check: Exclude<Check, { of: "values" | "annotations" }>,
-    meshed: readonly Meshed[] | undefined,
+    { meshed, stack }: Around,
 ): Promise<string[]> {
     switch (check.of) {
         case "trafficSplits":
@@ -59,16 +64,8 @@ function look(
             return prometheus(api);
         case "scrapedPorts":
             return scrapedPorts(api, check.ports);
-        case "extension": {
-            const isAnswer = ({ metadata }: Named) =>
-                !check.foreign || metadata?.annotations?.[STACK_ANNOTATION] === undefined;
-            return list(
-                api,
-                "/api/v1/namespaces",
-                (item) => (isAnswer(item) ? nameIn("Namespace", item) : undefined),
-                { labelSelector: `${EXTENSION}=${check.name}` },
-            );
-        }
+        case "extension":
+            return extensionNamespaces(api, check.name, stack);
         case "deployment": {
             const { namespace, name } = check;
             return single(api, `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`, () => [
@@ -260,6 +257,30 @@ function prometheus(api: KubeApi): Promise<string[]> {
             ? []
             : ["Deployment linkerd-viz/prometheus"];
     });
+}
+
+/** Namespaces of an extension, without the asking stack's, and without what another stack left behind when it went. */
+async function extensionNamespaces(
+    api: KubeApi,
+    extension: string,
+    stack: string | undefined,
+): Promise<string[]> {
+    const labelSelector = `${EXTENSION}=${extension}`;
+    const namespaces = await list(api, "/api/v1/namespaces", (item) => (item as Named).metadata, {
+        labelSelector,
+    });
+    const found = await Promise.all(
+        namespaces.map(async (metadata) => {
+            const { name = "", annotations = {} } = metadata;
+            const owner = annotations[STACK_ANNOTATION];
+            const path = `/apis/apps/v1/namespaces/${name}/deployments`;
+            const runs = async () =>
+                owner !== stack &&
+                (await list(api, path, () => true, { labelSelector })).length > 0;
+            return owner === undefined || (await runs()) ? [nameIn("Namespace", { metadata })] : [];
+        }),
+    );
+    return found.flat();
 }
 
 interface PodMonitor extends Named {

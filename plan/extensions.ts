@@ -221,6 +221,28 @@ export function leaves({ stack: owner, charted }: LiveExtension, stack: string):
     return owner === stack && charted > 0;
 }
 
+/**
+ * Jaeger goes in an update of its own. In one that goes beyond its last release pods would restart while its injector still runs, and
+ * proxies would get the address of a collector that the same update deletes at its end. `asked`: whether the stack file brings it,
+ * which is refused for itself.
+ */
+export function leavingJaegerFaults(
+    { live }: Pick<SeenExtensions, "live">,
+    { asked, stack, from, to }: Way & { readonly asked: boolean; readonly stack: string },
+): readonly Fault[] {
+    const own = typeof live === "string" ? [] : live.filter((one) => leaves(one, stack));
+    return asked || !crosses(JAEGER_GONE, { from, to })
+        ? []
+        : own
+              .filter(({ name }) => name === "jaeger")
+              .map(({ namespace }) => ({
+                  subject: "linkerdVersion",
+                  value: to,
+                  rule: `Linkerd has no extension jaeger from ${JAEGER_GONE} on, and this stack's is still there (Namespace ${namespace}): restarted pods would be pointed to a collector that goes at the end of the same update`,
+                  next: `set linkerdVersion to what runs (${from}), without extensions.jaeger, and pulumi up; then upgrade (docs/extensions.md)`,
+              }));
+}
+
 /** From what runs to the target. */
 export interface Way {
     readonly from: string | undefined;

@@ -25,6 +25,7 @@ import {
     extensionConfigFaults,
     extensionFaults,
     keptLinks,
+    leavingJaegerFaults,
     plannedExtensions,
     type SeenExtensions,
 } from "../plan/extensions";
@@ -68,13 +69,13 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         values: plan?.values,
         acting: !preview,
     });
+    const way = { from: live.linkerdVersion, to: config.linkerdVersion.tag };
     const verdicts = judgeBefore(
         checkLinkerd({ ...seen.health, gatewayApi: gatewayApiOf(config, live, plan) }, "before"),
         LINKERD_CHECKS,
         updateOf(config, live, plan, preview),
     );
     const { waves } = config.rollout;
-    const way = { from: live.linkerdVersion, to: config.linkerdVersion.tag };
     const cni = plan && usesCni(plan.values) ? await readCni(api) : undefined;
     const refusals = [
         ...("version" in planned ? [] : planned),
@@ -84,6 +85,9 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...sources.extensions.faults,
         ...extensionConfigFaults(config),
         ...extensionFaults(extensions, seen.extensions, { stack, acting: !preview }),
+        ...leavingJaegerFaults(seen.extensions, {
+            ...{ ...way, stack, asked: config.extensions.jaeger !== undefined },
+        }),
         ...chartFaults(
             [...charts.located, ...sources.extensions.located.map((one) => one.located)],
             live.serverVersion,
@@ -162,11 +166,10 @@ async function observe(
     const version = config.linkerdVersion;
     const [images, evidence, cli, health, extensions, sources, namespaces] = await Promise.all([
         readRunningVersions(api).catch(reasonOf),
-        readEvidence(
-            api,
-            linkerdNotices(live, version.tag),
-            running && meshedLabels(running.dataPlane),
-        ),
+        readEvidence(api, linkerdNotices(live, version.tag), {
+            meshed: running && meshedLabels(running.dataPlane),
+            stack,
+        }),
         meshCliVersion("linkerd"),
         observeHealth(api, live, questionBefore(config, live, stack)),
         seeExtensions(api, config),

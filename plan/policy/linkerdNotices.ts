@@ -233,8 +233,8 @@ export const LINKERD_NOTICES: readonly Notice[] = [
         title: "the extension linkerd-jaeger is no longer released",
         action: "move traces to a collector of your own, and uninstall the extension",
         source: release("edge-25.10.1"),
-        // That of a stack file is refused with its key (plan/extensions.ts).
-        check: { of: "extension", name: "jaeger", foreign: true },
+        // The stack's own is refused (plan/extensions.ts).
+        check: { of: "extension", name: "jaeger" },
         decision: true,
     },
     {

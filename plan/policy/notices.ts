@@ -24,8 +24,8 @@ export type Check =
           readonly names: readonly string[];
           readonly extension?: string;
       }
-    /** A namespace with the label linkerd.io/extension; `foreign`: that no stack made, as one does leave its own behind. */
-    | { readonly of: "extension"; readonly name: string; readonly foreign?: true }
+    /** A namespace with the label linkerd.io/extension, of anybody but the stack that asks. */
+    | { readonly of: "extension"; readonly name: string }
     | { readonly of: "deployment"; readonly namespace: string; readonly name: string }
     /** Dotted paths below the sections `crds`, `controlPlane` and `viz` of the stack file. */
     | { readonly of: "values"; readonly paths: readonly string[] };

@@ -9,6 +9,7 @@ import {
     extensionConfigFaults,
     extensionFaults,
     keptLinks,
+    leavingJaegerFaults,
     plannedExtensions,
     type SeenExtensions,
 } from "../../plan/extensions";
@@ -397,6 +398,24 @@ describe("extensions that go with the version line", () => {
             { name: "multicluster" },
         ]);
         expect(told({ multicluster: {} }, "edge-26.8.3")).toEqual([]);
+    });
+
+    it.each([
+        ["goes beyond its last release", {}, {}, true],
+        ["what runs is unknown", {}, { from: "unknown" }, true],
+        ["its namespace is all that is there", { charted: 0 }, {}, false],
+        ["it is another stack's", { stack: "acme/mesh/dev" }, {}, false],
+        ["the target has it", {}, { to: "edge-25.9.4" }, false],
+        ["a revert", {}, { from: "edge-26.8.3" }, false],
+        ["an update that was interrupted goes on", {}, { from: "edge-25.10.1" }, false],
+        ["it is in the file, which is refused for itself", {}, { asked: true }, false],
+    ])("jaeger leaves the stack in an update of its own: %s", (_name, fields, how, refused) => {
+        const faults = leavingJaegerFaults(
+            { live: [one("jaeger", { stack: STACK, ...fields }), one("smi", { stack: STACK })] },
+            { asked: false, stack: STACK, from: "edge-25.9.4", to: "edge-25.10.1", ...how },
+        );
+        expect(faults).toHaveLength(refused ? 1 : 0);
+        expect(faults.every(({ subject }) => subject === "linkerdVersion")).toBe(true);
     });
 
     it("values that are derived are refused, each with its key", () => {

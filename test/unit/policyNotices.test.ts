@@ -348,7 +348,9 @@ describe("what is looked for in the cluster", () => {
         return { api, asked };
     };
     const lookFor = async (id: string, answers: Readonly<Record<string, object | number>>) =>
-        (await readEvidence(apiOf(answers).api, [noticeOf(id)], MESHED)).get(id);
+        (
+            await readEvidence(apiOf(answers).api, [noticeOf(id)], { meshed: MESHED, stack: "x" })
+        ).get(id);
     const MESHED = [{ namespace: "ns", labels: {} }];
 
     const command = (...args: string[]) => ({ spec: { containers: [{ args }] } });
@@ -611,9 +613,13 @@ describe("what is looked for in the cluster", () => {
                 "/api/v1/namespaces": [
                     { metadata: { name: "linkerd-jaeger" } },
                     { metadata: { name: "own", annotations: { "mesh-upgrade/stack": "x" } } },
+                    { metadata: { name: "other", annotations: { "mesh-upgrade/stack": "y" } } },
+                    { metadata: { name: "left", annotations: { "mesh-upgrade/stack": "y" } } },
                 ],
+                "/apis/apps/v1/namespaces/own/deployments": [named("collector")],
+                "/apis/apps/v1/namespaces/other/deployments": [named("collector")],
             },
-            { found: ["Namespace linkerd-jaeger"] },
+            { found: ["Namespace linkerd-jaeger", "Namespace other"] },
         ],
         [
             "EnvoyFilters",
