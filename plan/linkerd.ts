@@ -13,6 +13,7 @@ import { cniValueFaults } from "./cni";
 import type { DataPlane } from "../cluster/dataPlane";
 import { proxyTarget, type Target } from "./dataPlane";
 import { spanMilliseconds } from "./durations";
+import { plannedExtensions } from "./extensions";
 import { proxyTagOf, takesOverAsItRuns } from "./given";
 import {
     planIdentity,
@@ -23,7 +24,7 @@ import {
 import { isGatewayApi, leftLines, routeFaults } from "./gatewayApi";
 import { highAvailabilityValues } from "./highAvailability";
 import { plannedEnd } from "./plannedEnd";
-import { podSecurityLabel } from "./podSecurity";
+import { podSecurityLabels, type PodSecurity } from "./podSecurity";
 import { unknownToTarget } from "./movedSettings";
 import { RULES, ruled } from "./policy/rules";
 import {
@@ -69,10 +70,7 @@ export interface LinkerdPlan {
     readonly issuerSince: number | undefined;
     /** Whether it takes over what runs, and the data plane stays as it is. */
     readonly takesOver: boolean;
-    /** Labels of the mesh's namespaces with their Pod Security level. */
-    readonly podSecurity: Readonly<
-        Record<"linkerd" | "linkerd-viz", Readonly<Record<string, string>>>
-    >;
+    readonly podSecurity: PodSecurity;
     /** Lines for the preview. */
     readonly lines: readonly string[];
 }
@@ -341,10 +339,12 @@ export async function planLinkerd(
             },
         ),
         issuerSince: issuerSince(identity, live.identity.issuer),
-        podSecurity: {
-            linkerd: podSecurityLabel("linkerd", live.namespaces, values),
-            "linkerd-viz": podSecurityLabel("linkerd-viz", live.namespaces, values),
-        },
+        podSecurity: podSecurityLabels(
+            plannedExtensions(config),
+            live.namespaces,
+            running?.dataPlane.namespaceLabels,
+            values,
+        ),
         lines: [
             `linkerd: ${live.linkerdVersion ?? "not installed"} -> ${version.tag} (${change})`,
             ...(compareReleases(crds, version) > 0

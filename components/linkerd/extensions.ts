@@ -83,7 +83,7 @@ class LinkerdExtension extends pulumi.ComponentResource {
                     annotations: { [STACK_ANNOTATION]: stack, ...TAKE_OVER },
                     labels: {
                         [EXTENSION_LABEL]: extension.name,
-                        ...plan.podSecurity["linkerd-viz"],
+                        ...plan.podSecurity[extension.namespace],
                     },
                 },
             },

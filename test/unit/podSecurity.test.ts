@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LiveNamespace } from "../../cluster/linkerd";
-import { POD_SECURITY, podSecurityLabel } from "../../plan/podSecurity";
+import { POD_SECURITY, podSecurityLabel, podSecurityLabels } from "../../plan/podSecurity";
 
 describe("the Pod Security level of a namespace of the mesh", () => {
     const of = (podSecurity?: string): LiveNamespace[] => [
@@ -36,5 +36,24 @@ describe("the Pod Security level of a namespace of the mesh", () => {
     ])("$name: $level", ({ namespaces, cni, level }) => {
         const label = podSecurityLabel("linkerd", namespaces, { cniEnabled: cni });
         expect(label).toEqual(level === undefined ? {} : { [POD_SECURITY]: level });
+    });
+
+    it("of an extension is its own namespace's, not viz's: what is there keeps what it has", () => {
+        const around = new Map([
+            ["linkerd-smi", { [POD_SECURITY]: "privileged" }],
+            ["linkerd-jaeger", {}],
+        ]);
+        const extensions = ["smi", "jaeger", "multicluster"].map((one) => ({
+            namespace: `linkerd-${one}`,
+        }));
+        expect(podSecurityLabels(extensions, of("baseline"), around, { cniEnabled: true })).toEqual(
+            {
+                linkerd: { [POD_SECURITY]: "baseline" },
+                "linkerd-viz": { [POD_SECURITY]: "restricted" },
+                "linkerd-smi": { [POD_SECURITY]: "privileged" },
+                "linkerd-jaeger": {},
+                "linkerd-multicluster": { [POD_SECURITY]: "restricted" },
+            },
+        );
     });
 });
