@@ -7,7 +7,7 @@ import {
     type LiveCertManager,
 } from "../plan/certManager";
 import { ISSUER_SECRET } from "../plan/identity";
-import { WEBHOOKS, webhookSecret, type Webhook } from "../plan/webhooks";
+import { webhookSecret, type Webhook } from "../plan/webhooks";
 import { found, listAll, type Connection } from "./connection";
 import { STACK_ANNOTATION } from "./linkerd";
 
@@ -64,10 +64,10 @@ export function isWrittenByCertManager(secret: Secret): boolean {
     );
 }
 
-/** Certificates that write Secrets of the mesh: of the issuer, and of these webhooks, by default of all. */
+/** Certificates that write Secrets of the mesh: of the issuer, and of these webhooks. */
 export async function listMeshCertificates(
-    { kubeconfig }: Connection,
-    webhooks: readonly Webhook[] = WEBHOOKS,
+    { kubeconfig }: Pick<Connection, "kubeconfig">,
+    webhooks: readonly Webhook[],
 ): Promise<LiveCertificate[]> {
     const secrets = [
         `linkerd/${ISSUER_SECRET}`,

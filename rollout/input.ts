@@ -38,6 +38,8 @@ export const handOverInput = z.strictObject({
     to: z.enum(["stack", "cert-manager"]),
     /** `organization/mesh-upgrade/prod`. */
     stack: z.string(),
+    /** Whether the stack brings jaeger, whose namespace it may have no rights in otherwise. Defaults to no. */
+    jaeger: z.literal(true).optional(),
 });
 
 export type HandOverInput = z.infer<typeof handOverInput>;

@@ -34,6 +34,8 @@ export interface LinkerdControlPlaneArgs {
     readonly cluster: TakeOverInput["cluster"];
     /** Label of the namespace with its Pod Security level. */
     readonly podSecurity: Readonly<Record<string, string>>;
+    /** Whether the stack brings the extension jaeger. */
+    readonly jaeger: boolean;
     /** The stack that owns the installation, as written into the namespace's annotation. */
     readonly stack: string;
     /** Versions that ran here, this one included, as written into another. */
@@ -91,6 +93,7 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
                 cluster: args.cluster,
                 to: byCertManager ? "cert-manager" : "stack",
                 stack: args.stack,
+                ...(args.jaeger ? { jaeger: true } : {}),
             },
             { parent: this, dependsOn: before },
         );

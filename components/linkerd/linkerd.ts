@@ -131,6 +131,7 @@ export function declareLinkerd({
             adopt: config.adopt,
             adoption: plan.adoption,
             podSecurity: plan.podSecurity.linkerd,
+            jaeger: config.extensions.jaeger !== undefined,
             cluster: address,
             stack,
             ran,

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { isWrittenByCertManager } from "../../cluster/certManager";
+import { withdrawCertificates } from "../../cluster/withdrawCertificates";
 import { injected } from "../../components/linkerd/certManager";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { certificateReport } from "../../plan/certificateReport";
@@ -21,7 +22,9 @@ import {
     type LiveIdentity,
     type LiveIssuer,
 } from "../../plan/identity";
-import { planWebhookCertificates, type WebhookCertificates } from "../../plan/webhooks";
+import { planWebhookCertificates, webhooksOf, type WebhookCertificates } from "../../plan/webhooks";
+import { handOverInput } from "../../rollout/input";
+import { failure, json, startScript } from "./support/scriptedServer";
 
 const STACK = "acme/mesh/prod";
 const now = new Date("2026-11-21T00:00:00Z");
@@ -348,4 +351,33 @@ it("whose a Secret is, its fields tell: annotations stay when it changes hands",
     );
     expect(isWrittenByCertManager(secret("pulumi-kubernetes-1", "f:tls.crt"))).toBe(false);
     expect(isWrittenByCertManager(undefined)).toBe(false);
+});
+
+describe("the hand-over back to the stack", () => {
+    const CERTIFICATES = "/apis/cert-manager.io/v1/namespaces";
+    const cluster = { context: "kind", clusterUid: "0a1b" };
+
+    it.each([
+        [{}, []],
+        [{ jaeger: true }, [`GET ${CERTIFICATES}/linkerd-jaeger/certificates`]],
+    ])("looks for Certificates only where the stack has webhooks: %j", async (given, more) => {
+        const { stack, jaeger } = handOverInput.parse({
+            ...{ cluster, to: "stack", stack: STACK, ...given },
+        });
+        const none = json({ items: [] });
+        const steps = [json({ metadata: {} }), none, none, ...more.map(() => none)];
+        const server = await startScript([...steps, failure(403, "beyond the rights")]);
+        try {
+            await withdrawCertificates(server.connection, stack, webhooksOf({ jaeger }));
+            expect(server.requests.slice(1).sort()).toEqual(
+                [
+                    `GET ${CERTIFICATES}/linkerd/certificates`,
+                    `GET ${CERTIFICATES}/linkerd-viz/certificates`,
+                    ...more,
+                ].sort(),
+            );
+        } finally {
+            await server.close();
+        }
+    });
 });
