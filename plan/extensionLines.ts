@@ -39,7 +39,7 @@ export function ownExtensionLines(
     ];
 }
 
-/** They are of no chart: each link has one, of the CLI that made it. */
+/** They are of no chart: each has its link's release, of the CLI that made it. */
 function mirrorLines({ live }: SeenExtensions, way: Way): readonly string[] {
     const mirrors = (typeof live === "string" ? [] : live)
         .flatMap((one) => one.mirrors)
@@ -49,8 +49,17 @@ function mirrorLines({ live }: SeenExtensions, way: Way): readonly string[] {
     return mirrors.length === 0
         ? []
         : [
-              `Links: ${mirrors.join(", ")} stay as they are, with a new proxy: ${RELINK}${since.length > 0 ? ` (since ${since.join(", ")} they need it)` : ""}`,
+              `Links: ${mirrors.join(", ")} stay as they are, with a new proxy: ${relink(way.to, "extensions.multicluster.values.controllers")}${since.length > 0 ? ` (since ${since.join(", ")} they need it)` : ""}`,
           ];
+}
+
+/** How links are made anew with a release; `controllers`: where its mirrors are listed. */
+function relink(to: string, controllers: string): string {
+    return `when both sides are upgraded, for each link: ${
+        reaches(to, LINK_GEN)
+            ? `linkerd multicluster link-gen, its cluster into ${controllers}, and delete the mirror of before`
+            : "linkerd multicluster link again"
+    }`;
 }
 
 function relinksOf(way: Way): readonly string[] {
@@ -59,13 +68,18 @@ function relinksOf(way: Way): readonly string[] {
 
 /** From which on links have to be made anew. Source: linkerd.io/2.11/tasks/upgrade, linkerd.io/2.14/tasks/upgrade */
 const RELINKS = ["stable-2.11.0", "stable-2.14.0"];
-const RELINK = "when both sides are upgraded, for each link: linkerd multicluster link again";
+/**
+ * From which on the chart brings mirrors (value `controllers`, Deployments `controller-<cluster>`), and link is deprecated for link-gen, which
+ * makes Link and Secret alone. Source: multicluster/cmd/link.go, link-gen.go of linkerd2, edge-25.3.4
+ */
+const LINK_GEN = "edge-25.3.4";
 
 /** What outlives an extension of the stack's. */
 const STAYS: Readonly<Record<string, string>> = {
     viz: "its namespace, the certificates of tap and its injector",
     jaeger: "its namespace, the certificate of its injector",
-    multicluster: "its namespace, the CRD of Links, each Link with its Secret and service mirror",
+    multicluster:
+        "its namespace, the CRD of Links, each Link with its Secret, service mirrors that linkerd multicluster link made",
     smi: "its namespace, the CRD of TrafficSplits with each TrafficSplit, what its adaptor wrote into ServiceProfiles",
 };
 
@@ -145,7 +159,7 @@ function meaningOf(one: LiveExtension, { from, to }: Way): string {
         case "multicluster": {
             const since = relinksOf({ from, to });
             return since.length > 0
-                ? `${upgrade}; then, ${RELINK} (since ${since.join(", ")})`
+                ? `${upgrade}; then, ${relink(to, "value controllers of its chart")} (since ${since.join(", ")})`
                 : upgrade;
         }
         case "jaeger":

@@ -1,6 +1,7 @@
 import type { PlannedExtension } from "./extensions";
 import type { Fault } from "./faults";
 import type { BlastRadius, Permission, Permissions } from "./review";
+import { at } from "./values";
 
 /** A permission that an update needs. */
 export interface Asked extends Permission {
@@ -33,6 +34,7 @@ const VIZ = [
     ...[...EVERYWHERE, ...ROLES, "secrets", "jobs.batch", "serviceprofiles.linkerd.io"],
     ...POLICY,
 ];
+const BUDGETS = "poddisruptionbudgets.policy";
 const CNI = ["configmaps", "serviceaccounts", "daemonsets.apps"];
 /** Of an extension's chart: kinds in its namespace, those for the whole cluster, and whether it has a CRD. */
 const EXTENSIONS: Readonly<
@@ -60,6 +62,15 @@ const EXTENSIONS: Readonly<
     },
     smi: { inside: ["serviceaccounts", "deployments.apps"], clusterWide: CLUSTER_ROLES, crd: true },
 };
+type Extension = Pick<PlannedExtension, "name" | "namespace"> &
+    Partial<Pick<PlannedExtension, "values">>;
+
+/** What service mirrors of the chart add, from edge-25.3.3 on; budgets are also of the gateway. */
+function ofMirrors({ controllers, ...others }: PlannedExtension["values"] = {}): string[] {
+    const mirrors = Array.isArray(controllers) ? (controllers as unknown[]) : [];
+    const spread = [others, ...mirrors].some((one) => at(one, "enablePodAntiAffinity") === true);
+    return [...(mirrors.length > 0 ? ROLES : []), ...(spread ? [BUDGETS] : [])];
+}
 const CERT_MANAGER = ["issuers.cert-manager.io", "certificates.cert-manager.io"];
 const ISTIOD = [...EVERYWHERE, ...ROLES];
 const SCALED = ["horizontalpodautoscalers.autoscaling"];
@@ -67,7 +78,7 @@ const SCALED = ["horizontalpodautoscalers.autoscaling"];
 /** What a wave follows while it rolls (cluster/liveDataPlane.ts). */
 const WATCHED = [
     ...["pods", "namespaces", "replicasets.apps", "controllerrevisions.apps", "deployments.apps"],
-    ...["statefulsets.apps", "daemonsets.apps", "poddisruptionbudgets.policy"],
+    ...["statefulsets.apps", "daemonsets.apps", BUDGETS],
 ];
 const RESOURCE: Readonly<Record<string, string>> = {
     Deployment: "deployments.apps",
@@ -134,7 +145,7 @@ export function linkerdPermissions(
         readonly cni: boolean;
         readonly present: PresentLinkerd;
         /** Beside viz. Defaults to none. */
-        readonly extensions?: readonly Pick<PlannedExtension, "name" | "namespace">[];
+        readonly extensions?: readonly Extension[];
     },
     radius: BlastRadius,
 ): Asked[] {
@@ -150,9 +161,10 @@ export function linkerdPermissions(
     ];
     const creates = (resources: readonly string[], namespace: string | null) =>
         each(["create"], resources, [namespace], "always");
-    const inside = ({ name }: Pick<PlannedExtension, "name">) => [
-        ...EXTENSIONS[name].inside,
-        ...(name === "jaeger" ? issued : []),
+    const inside = (one: Extension) => [
+        ...EXTENSIONS[one.name].inside,
+        ...(one.name === "jaeger" ? issued : []),
+        ...(one.name === "multicluster" ? ofMirrors(one.values) : []),
     ];
     // They may come to a mesh that stays as it is: what is missing of them is made for sure.
     const added = [
@@ -182,7 +194,7 @@ export function linkerdPermissions(
             : []),
         ...(how.highAvailability
             ? ["linkerd", ...(viz ? ["linkerd-viz"] : [])].flatMap((one) =>
-                  declares(["poddisruptionbudgets.policy"], one, needed),
+                  declares([BUDGETS], one, needed),
               )
             : []),
         ...(how.cni ? declares(CNI, "linkerd-cni", needed, []) : []),
@@ -225,7 +237,7 @@ export function istioPermissions(
         ...(makes.tag ? [MUTATING] : []),
         ...(makes.validator ? [VALIDATING] : []),
     ];
-    const own = [...ISTIOD, ...SCALED, "poddisruptionbudgets.policy"];
+    const own = [...ISTIOD, ...SCALED, BUDGETS];
     const gateway = ["serviceaccounts", "services", "deployments.apps", ...ROLES, ...SCALED];
     return unique([
         ...declares(CLUSTER_WIDE, null, needed, made),

@@ -105,6 +105,12 @@ describe("an extension that the stack does not bring is told, with what the targ
         );
     });
 
+    it("links are made anew as the target does it", () => {
+        expect(meaning(one("multicluster"), "edge-26.8.3", "stable-2.13.7")).toBe(
+            "upgrade it to edge-26.8.3 after this update; then, when both sides are upgraded, for each link: linkerd multicluster link-gen, its cluster into value controllers of its chart, and delete the mirror of before (since stable-2.14.0)",
+        );
+    });
+
     it("in order, the stack's own left out, and one that has no version", () => {
         expect(
             extensionLines(
@@ -140,7 +146,7 @@ describe("an extension of the stack's that its file no longer brings", () => {
         const own = (name: string) => one(name, { stack: STACK });
         expect(lines(own("viz"), own("smi"), own("multicluster"), one("jaeger"))).toEqual([
             "extensions that leave the stack: 3; what it made of them is deleted with this update",
-            "  multicluster (namespace linkerd-multicluster, edge-24.5.3): stays: its namespace, the CRD of Links, each Link with its Secret and service mirror",
+            "  multicluster (namespace linkerd-multicluster, edge-24.5.3): stays: its namespace, the CRD of Links, each Link with its Secret, service mirrors that linkerd multicluster link made",
             expect.stringMatching(/^ {2}smi .*: stays: its namespace, the CRD of TrafficSplits/),
             expect.stringMatching(/^ {2}viz .*: stays: its namespace, the certificates of tap/),
             "extensions outside the stack: 1; they are left as they are",
@@ -478,20 +484,30 @@ describe("extensions that go with the version line", () => {
             { name: "linkerd-service-mirror-west", version: "edge-24.7.5" },
             { name: "linkerd-service-mirror-own", version: undefined },
         ];
-        const lines = (from: string, planned = plannedExtensions(configOf(both))) =>
+        const lines = (
+            from: string,
+            planned = plannedExtensions(configOf(both)),
+            to = "edge-24.7.5",
+        ) =>
             ownExtensionLines(
                 planned,
                 {
                     live: [one("multicluster", { stack: STACK, mirrors })],
                     ...{ trafficSplits: undefined, links: undefined },
                 },
-                how("edge-24.7.5", from),
+                how(to, from),
             ).slice(2);
         const line =
             "Links: linkerd-service-mirror-east (stable-2.13.7), linkerd-service-mirror-own (version unknown) stay as they are, with a new proxy: when both sides are upgraded, for each link: linkerd multicluster link again";
         expect(lines("edge-24.5.3")).toEqual([line]);
         expect(lines("stable-2.13.7")).toEqual([`${line} (since stable-2.14.0 they need it)`]);
         expect(lines("edge-24.5.3", [])).toEqual([]);
+        expect(lines("edge-24.7.5", undefined, "edge-25.3.3")[0]).toMatch(
+            /: linkerd .*link again$/,
+        );
+        expect(lines("edge-24.7.5", undefined, "edge-25.3.4")[0]).toMatch(
+            /: when both sides are upgraded, for each link: linkerd multicluster link-gen, its cluster into extensions\.multicluster\.values\.controllers, and delete the mirror of before$/,
+        );
     });
 
     it("the webhook of jaeger's injector concerns a stack that brings it only", () => {

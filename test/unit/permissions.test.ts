@@ -206,6 +206,23 @@ describe("an update of Linkerd asks for what it does", () => {
         expect(asked.join()).not.toContain("cert-manager.io linkerd-multicluster");
     });
 
+    it.each([
+        [{}, []],
+        [{ controllers: [] }, []],
+        [{ controllers: [{ link: { ref: { name: "east" } } }] }, ["rolebindings", "roles"]],
+        [{ enablePodAntiAffinity: true }, ["poddisruptionbudgets"]],
+        [
+            { controllers: [{ enablePodAntiAffinity: true }] },
+            ["poddisruptionbudgets", "rolebindings", "roles"],
+        ],
+    ])("to make service mirrors that the chart brings: %j", (values, kinds) => {
+        const one = { name: "multicluster", namespace: "linkerd-multicluster", values } as const;
+        const made = linkerd({ extensions: [one], present: BARE })
+            .filter((each) => /^create (role|poddis).* linkerd-multicluster /.test(each))
+            .map((each) => each.split(" ")[1]?.split(".")[0]);
+        expect(made).toEqual(kinds);
+    });
+
     it("to restart just the kinds that restart, where they are", () => {
         const patched = linkerd().filter((one) => / shop /.test(one));
         expect(patched).toEqual([
