@@ -11,21 +11,29 @@ export interface LiveLinks {
     readonly stack: string | undefined;
     /** Who made it, with the release: `linkerd/helm edge-25.9.1`. */
     readonly createdBy: string | undefined;
+    /** Versions in which objects may be stored. */
+    readonly stored: readonly string[];
     readonly spec: Readonly<Record<string, unknown>>;
 }
 
 interface Crd {
     readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
     readonly spec?: Readonly<Record<string, unknown>>;
+    readonly status?: { readonly storedVersions?: readonly string[] };
 }
 
 /** Undefined where there is none. @throws what the API server says */
 export async function observeLinks(api: KubeApi): Promise<LiveLinks | undefined> {
     try {
         const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${LINKS}`;
-        const { metadata, spec = {} } = (await api.send("GET", path)) as Crd;
+        const { metadata, spec = {}, status } = (await api.send("GET", path)) as Crd;
         const { annotations = {} } = metadata ?? {};
-        return { stack: annotations[STACK_ANNOTATION], createdBy: annotations[CREATED_BY], spec };
+        return {
+            stack: annotations[STACK_ANNOTATION],
+            createdBy: annotations[CREATED_BY],
+            stored: status?.storedVersions ?? [],
+            spec,
+        };
     } catch (error) {
         if (error instanceof ApiError && error.status === 404) {
             return undefined;

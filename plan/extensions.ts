@@ -3,6 +3,7 @@ import { releaseOfMaker, type LiveExtension } from "../cluster/extensions";
 import { LINKS, type LiveLinks } from "../cluster/links";
 import { TRAFFIC_SPLITS, type LiveTrafficSplits } from "../cluster/trafficSplits";
 import type { ChartValues, LinkerdStackConfig } from "../config";
+import type { Defaults } from "./adoption";
 import type { Fault } from "./faults";
 import { compareReleases, reaches, releaseOf } from "./releases";
 import { derivedFaults, DERIVED_OF_EXTENSIONS } from "./values";
@@ -206,6 +207,36 @@ export function keptLinks(
     return typeof links === "object" && made && target && compareReleases(made, target) > 0
         ? links
         : undefined;
+}
+
+/** A version of a CRD, as the chart's templates write it out. */
+const CRD_VERSION = /^[ \t]*- name: ["']?(v\d+(?:(?:alpha|beta)\d+)?)["']?[ \t\r]*$/gm;
+
+/**
+ * Links in a version that the chart does not have, where the CRD does not say which release made it (a distribution, a chart of
+ * git). `defaults`: with the chart's templates; nothing is known of one that writes out no version.
+ */
+export function storedLinksFaults(
+    seen: Pick<SeenExtensions, "links">,
+    planned: readonly PlannedExtension[],
+    defaults: Defaults,
+    to: string,
+): readonly Fault[] {
+    const chart = planned.find(({ name }) => name === "multicluster")?.chart;
+    const templates = chart && defaults.get(`${chart.name} ${chart.version}`)?.templates;
+    const has = [...(templates ?? "").matchAll(CRD_VERSION)].map(([, version]) => version);
+    const stored = typeof seen.links === "object" ? seen.links.stored : [];
+    const lost = stored.filter((one) => !has.includes(one));
+    return !chart || has.length === 0 || lost.length === 0 || keptLinks(seen, to)
+        ? []
+        : [
+              {
+                  subject: `CustomResourceDefinition ${LINKS}`,
+                  value: lost.join(", "),
+                  rule: `has Links stored in a version that the chart ${chart.name} ${chart.version} does not have, so that the API server would refuse its CRD`,
+                  next: "set linkerdVersion, or extensions.multicluster.charts, to one with that version; or take extensions.multicluster out of the stack file: who brought the CRD goes on with it",
+              },
+          ];
 }
 
 /** A chart of an extension, found. */

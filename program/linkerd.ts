@@ -27,6 +27,7 @@ import {
     keptLinks,
     leavingJaegerFaults,
     plannedExtensions,
+    storedLinksFaults,
     type SeenExtensions,
 } from "../plan/extensions";
 import { extensionLines, ownExtensionLines } from "../plan/extensionLines";
@@ -85,6 +86,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...sources.extensions.faults,
         ...extensionConfigFaults(config),
         ...extensionFaults(extensions, seen.extensions, { stack, acting: !preview }),
+        ...storedLinksFaults(seen.extensions, extensions, defaults, way.to),
         ...leavingJaegerFaults(seen.extensions, {
             ...{ ...way, stack, asked: config.extensions.jaeger !== undefined },
         }),

@@ -31,7 +31,12 @@ export async function sourcesOf(
             // Only its defaults are looked at, and the plan tells what it means that it is not to be had.
             locateCharts(repository, runningCharts(config, live)),
         ]);
-    const defaults = await readDefaults([...charts.located, ...before.located]);
+    // Of extensions only its CRD is looked at.
+    const multicluster = extensions.located.filter(({ name }) => name === "multicluster");
+    const defaults = await readDefaults([
+        ...[...charts.located, ...before.located],
+        ...multicluster.map(({ located }) => located),
+    ]);
     return {
         ...{ faults: [...faults, ...unrendered], charts, extensions, defaults },
         rendered: await keepNewerCrds(api, rendered, live.crds),

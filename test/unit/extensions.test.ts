@@ -1,4 +1,4 @@
-import { locateCharts } from "../../charts/source";
+import { locateCharts, readDefaults } from "../../charts/source";
 import { describe, expect, it } from "vitest";
 import { ApiError, type KubeApi, type RawObject } from "../../cluster/api";
 import { observeExtensions, type LiveExtension } from "../../cluster/extensions";
@@ -11,6 +11,7 @@ import {
     keptLinks,
     leavingJaegerFaults,
     plannedExtensions,
+    storedLinksFaults,
     type SeenExtensions,
 } from "../../plan/extensions";
 import { extensionLines, ownExtensionLines } from "../../plan/extensionLines";
@@ -30,6 +31,10 @@ const one = (name: string, fields: Partial<LiveExtension> = {}): LiveExtension =
     mirrors: [],
     ...fields,
 });
+const LINKS_CRD = {
+    ...{ stack: STACK, createdBy: "linkerd/helm edge-24.5.3" },
+    ...{ stored: ["v1alpha1"], spec: { group: "x" } },
+};
 const how = (to = "edge-24.7.5", from: string | undefined = "edge-24.5.3") => ({
     ...{ stack: STACK, own: new Set(["linkerd-viz"]), from, to },
 });
@@ -315,7 +320,7 @@ describe("an extension of the stack file", () => {
         ],
         [
             "another stack's CRD of Links",
-            { links: { stack: "acme/mesh/dev", createdBy: undefined, spec: {} } },
+            { links: { ...LINKS_CRD, stack: "acme/mesh/dev" } },
             [
                 "CustomResourceDefinition links.multicluster.linkerd.io = acme/mesh/dev: is owned by another stack, not by acme/mesh/prod",
             ],
@@ -367,8 +372,6 @@ describe("an extension of the stack file", () => {
         );
     });
 });
-
-const LINKS_CRD = { stack: STACK, createdBy: "linkerd/helm edge-24.5.3", spec: { group: "x" } };
 
 describe("extensions that go with the version line", () => {
     const configOf = (extensions: object, linkerdVersion = "edge-24.7.5") =>
@@ -478,6 +481,24 @@ describe("extensions that go with the version line", () => {
         );
     });
 
+    it.each([
+        ["of no release", "kubectl", ["v1alpha1", "v1alpha3"], ["v1alpha3"]],
+        ["of one of before", "linkerd/cli edge-24.5.3", ["v1alpha2"], ["v1alpha2"]],
+        ["of a later release, which stays", "linkerd/cli edge-25.9.1", ["v1alpha3"], []],
+        ["that the chart has", "kubectl", ["v1alpha1"], []],
+    ])("Links stored in versions of a CRD %s", async (_name, createdBy, stored, lost) => {
+        const planned = plannedExtensions(configOf({ multicluster: {} }));
+        const { located } = await locateCharts(
+            "test/fixtures/charts",
+            planned.map(({ chart }) => chart),
+        );
+        const links = { ...LINKS_CRD, createdBy, stored };
+        const faults = (defaults: Awaited<ReturnType<typeof readDefaults>>) =>
+            storedLinksFaults({ links }, planned, defaults, "edge-24.7.5");
+        expect(faults(await readDefaults(located)).map(({ value }) => value)).toEqual(lost);
+        expect(faults(new Map())).toEqual([]);
+    });
+
     it("service mirrors of another version are named, and what makes them anew", () => {
         const mirrors = [
             { name: "linkerd-service-mirror-east", version: "stable-2.13.7" },
@@ -521,7 +542,8 @@ describe("extensions that go with the version line", () => {
             "mesh-upgrade/stack": STACK,
             "linkerd.io/created-by": LINKS_CRD.createdBy,
         };
-        const crd = { metadata: { annotations }, spec: LINKS_CRD.spec };
+        const status = { storedVersions: LINKS_CRD.stored };
+        const crd = { metadata: { annotations }, spec: LINKS_CRD.spec, status };
         const failing = (status: number) =>
             apiOf(() => Promise.reject(new ApiError(status, `HTTP ${status}`)));
         expect(await observeLinks(apiOf(() => Promise.resolve(crd)))).toEqual(LINKS_CRD);
