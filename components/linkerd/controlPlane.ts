@@ -14,8 +14,8 @@ import type { TakeOverInput } from "../../rollout/input";
 import { renderedBy } from "../adopted";
 import { TAKE_OVER } from "../crds";
 import { takeOver } from "./adopted";
-import { adjustObjects, type ChartObject } from "./chartObjects";
-import { certificatesByCertManager, handOver, injected } from "./certManager";
+import { adjustObjects, servingAdjustment, type ServingObject } from "./chartObjects";
+import { certificatesByCertManager, handOver } from "./certManager";
 import { anchorSecret, issuerSecret, tlsSecret, webhookSecrets } from "./secrets";
 
 export interface LinkerdControlPlaneArgs {
@@ -157,26 +157,10 @@ export class LinkerdControlPlane extends pulumi.ComponentResource {
 /** Helm's post-renderer: ConfigMaps come before the pods that read them. */
 export const ORDERED = { command: "node", args: ["bin/run.cjs", "charts/postRender.ts"] };
 
-interface RenderedObject extends ChartObject {
-    readonly webhooks?: Parameters<typeof injected>[0];
-}
-
-/**
- * Services are not waited for: from 4.29 on the state then sometimes holds the Service of before the update, which shows as a
- * change (seen), and the Deployments behind them are waited for anyway.
- */
-function adjust({
-    adopt,
-    adoption,
-    identity,
-    webhooks,
-}: LinkerdControlPlaneArgs): pulumi.ResourceTransform {
-    return adjustObjects<RenderedObject>((type, { metadata, spec, webhooks: called = [] }) => {
-        const isWebhook = type.endsWith("WebhookConfiguration");
-        const injection =
-            isWebhook && identity.issuer === undefined
-                ? injected(called, webhooks.bundles)
-                : undefined;
+function adjust({ adopt, adoption, ...plan }: LinkerdControlPlaneArgs): pulumi.ResourceTransform {
+    return adjustObjects<ServingObject>((type, object) => {
+        const { metadata, spec } = object;
+        const serving = servingAdjustment(type, object, plan);
         // The checksum that runs: it covers webhook configurations and roles, which pods do not read, and of another
         // installer's chart the certificates as well, so that a new one would restart pods for nothing.
         const checksum = adoption.checksums[metadata?.name ?? ""];
@@ -184,17 +168,9 @@ function adjust({
         const pinned =
             type.endsWith(":Deployment") && checksum !== undefined && rendered !== undefined;
         return {
-            annotations: {
-                ...renderedBy(adopt),
-                // cert-manager's injector may hold caBundle, from before or now.
-                ...(isWebhook ? TAKE_OVER : {}),
-                ...injection?.annotations,
-                ...(type === "kubernetes:core/v1:Service"
-                    ? { "pulumi.com/skipAwait": "true" }
-                    : {}),
-            },
+            ...serving,
+            annotations: { ...renderedBy(adopt), ...serving.annotations },
             ...(pinned ? { ofPods: { "checksum/config": checksum } } : {}),
-            ...(injection ? { props: { webhooks: injection.webhooks } } : {}),
         };
     });
 }

@@ -1,7 +1,6 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { DEPENDS_ON } from "../../charts/orderManifests";
 import { CREATED_BY, EXTENSION_LABEL } from "../../cluster/extensions";
 import { STACK_ANNOTATION } from "../../cluster/linkerd";
 import { LINKS, type LiveLinks } from "../../cluster/links";
@@ -12,7 +11,13 @@ import { WEBHOOK_CA_SECRET } from "../../plan/webhooks";
 import type { TakeOverInput } from "../../rollout/input";
 import { keepCrd, TAKE_OVER } from "../crds";
 import { programCommand } from "../programCommand";
-import { certificatesByCertManager, injected } from "./certManager";
+import { certificatesByCertManager } from "./certManager";
+import {
+    adjustObjects,
+    servingAdjustment,
+    type ChartObject,
+    type ServingObject,
+} from "./chartObjects";
 import { ORDERED } from "./controlPlane";
 import { tlsSecret, webhookSecrets } from "./secrets";
 
@@ -144,60 +149,25 @@ function injectorCertificates(
     return [ca, issued];
 }
 
-interface RenderedProps {
-    readonly metadata?: { readonly name?: string; readonly annotations?: Record<string, string> };
-    readonly webhooks?: Parameters<typeof injected>[0];
-}
-
 /** Versions of Linkerd's own kinds that charts have had or may have. */
 const POLICY = /^kubernetes:policy\.linkerd\.io\/[^:]+:(\w+)$/;
 const POLICY_VERSIONS = ["v1alpha1", "v1beta1", "v1beta2", "v1beta3", "v1"];
 
-/**
- * Services are not waited for: a gateway's has no address where nothing gives it one, and see components/linkerd/controlPlane.ts.
- * A Server in another version of its API is the same object: as another resource it would be made first and then deleted.
- */
-function adjust({ identity, webhooks }: LinkerdPlan): pulumi.ResourceTransform {
-    return ({ type, props, opts }) => {
-        if (!type.startsWith("kubernetes:") || type.startsWith("kubernetes:helm")) {
-            return undefined;
-        }
-        const { metadata, webhooks: called = [] } = props as RenderedProps;
-        const { [DEPENDS_ON]: _order, ...others } = metadata?.annotations ?? {};
-        const isWebhook = type.endsWith("WebhookConfiguration");
-        const injection =
-            isWebhook && identity.issuer === undefined
-                ? injected(called, webhooks.bundles)
-                : undefined;
-        const annotations = {
-            ...others,
-            // cert-manager's injector may hold caBundle, from before or now.
-            ...(isWebhook ? TAKE_OVER : {}),
-            ...injection?.annotations,
-            ...(type === "kubernetes:core/v1:Service" ? { "pulumi.com/skipAwait": "true" } : {}),
-        };
+/** A Server in another version of its API is the same object: as another resource it would be made first and then deleted. */
+function adjust(plan: LinkerdPlan): pulumi.ResourceTransform {
+    return adjustObjects<ServingObject>((type, object) => {
         const kind = POLICY.exec(type)?.[1];
-        return {
-            props: {
-                ...props,
-                metadata: { ...metadata, annotations },
-                ...(injection ? { webhooks: injection.webhooks } : {}),
-            },
-            opts: kind
-                ? pulumi.mergeOptions(opts, {
-                      aliases: POLICY_VERSIONS.map((version) => ({
-                          type: `kubernetes:policy.linkerd.io/${version}:${kind}`,
-                      })),
-                  })
-                : opts,
-        };
-    };
+        const aliases = POLICY_VERSIONS.map((version) => ({
+            type: `kubernetes:policy.linkerd.io/${version}:${kind}`,
+        }));
+        return { ...servingAdjustment(type, object, plan), ...(kind ? { opts: { aliases } } : {}) };
+    });
 }
 
 /** A CRD of Links that a later release made stays as it is, and says so. */
 function keepLinks(kept: LiveLinks | undefined): pulumi.ResourceTransform {
     return ({ type, props, opts }) => {
-        const { metadata } = props as RenderedProps;
+        const { metadata } = props as ChartObject;
         return kept?.createdBy !== undefined &&
             type.endsWith(":CustomResourceDefinition") &&
             metadata?.name === LINKS
