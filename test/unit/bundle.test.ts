@@ -54,7 +54,7 @@ const start = async (...flags: string[]) => {
 
 const bundles = () => readdir(join(copy, "node_modules", ".cache", "mesh-upgrade"));
 
-describe("bin/run.cjs", () => {
+describe("bin/run.cjs", { timeout: 60_000 }, () => {
     it("runs the one program that is named, with its arguments", async () => {
         await project();
         await say("first");
