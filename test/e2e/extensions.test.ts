@@ -285,6 +285,13 @@ async function link(journey: Journey): Promise<Linked> {
             },
         },
     });
+    // Its pod is there, and nothing of it changes by itself any more.
+    await waitFor("the service mirror", async () => {
+        const { status } = await apps.readNamespacedDeployment({
+            ...{ namespace: MULTICLUSTER, name: "linkerd-service-mirror-east" },
+        });
+        return status?.availableReplicas === 1;
+    });
     return linkedNow(journey);
 }
 
