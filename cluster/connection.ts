@@ -1,6 +1,7 @@
 import * as k8s from "@kubernetes/client-node";
 import { homedir } from "node:os";
 import { delimiter } from "node:path";
+import { ApiError } from "./api";
 import { PatientKubeConfig } from "./patientConfig";
 
 /** Where a cluster is found; what a command is handed on stdin. No credentials. */
@@ -145,9 +146,13 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
     }
 }
 
-/** HTTP status of an answer of the API server; undefined where there was none. */
+/** HTTP status of an answer of the API server, to a typed client or to KubeApi; undefined where there was none. */
 function statusOf(error: unknown): number | undefined {
-    return error instanceof k8s.ApiException ? error.code : undefined;
+    return error instanceof k8s.ApiException
+        ? error.code
+        : error instanceof ApiError
+          ? error.status
+          : undefined;
 }
 
 /** The API server's message, or the network's. */

@@ -1,4 +1,5 @@
-import { ApiError, type KubeApi } from "./api";
+import type { KubeApi } from "./api";
+import { found } from "./connection";
 import { CREATED_BY } from "./extensions";
 import { STACK_ANNOTATION } from "./linkerd";
 
@@ -24,20 +25,17 @@ interface Crd {
 
 /** Undefined where there is none. @throws what the API server says */
 export async function observeLinks(api: KubeApi): Promise<LiveLinks | undefined> {
-    try {
-        const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${LINKS}`;
-        const { metadata, spec = {}, status } = (await api.send("GET", path)) as Crd;
-        const { annotations = {} } = metadata ?? {};
-        return {
-            stack: annotations[STACK_ANNOTATION],
-            createdBy: annotations[CREATED_BY],
-            stored: status?.storedVersions ?? [],
-            spec,
-        };
-    } catch (error) {
-        if (error instanceof ApiError && error.status === 404) {
-            return undefined;
-        }
-        throw error;
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${LINKS}`;
+    const crd = (await found(api.send("GET", path))) as Crd | undefined;
+    if (crd === undefined) {
+        return undefined;
     }
+    const { metadata, spec = {}, status } = crd;
+    const { annotations = {} } = metadata ?? {};
+    return {
+        stack: annotations[STACK_ANNOTATION],
+        createdBy: annotations[CREATED_BY],
+        stored: status?.storedVersions ?? [],
+        spec,
+    };
 }

@@ -1,5 +1,5 @@
-import { reasonOf } from "./connection";
-import { ApiError, type KubeApi, type RawObject } from "./api";
+import { found, reasonOf } from "./connection";
+import type { KubeApi, RawObject } from "./api";
 import { STACK_ANNOTATION } from "./linkerd";
 import type { Check, Evidence, Notice } from "../plan/policy/notices";
 import { cutOff, type Meshed, type NetworkPolicy } from "../plan/policy/proxyPort";
@@ -114,14 +114,7 @@ function single(
 }
 
 async function unlessMissing<T>(read: () => Promise<T[]>): Promise<T[]> {
-    try {
-        return await read();
-    } catch (error) {
-        if (error instanceof ApiError && error.status === 404) {
-            return [];
-        }
-        throw error;
-    }
+    return (await found(read())) ?? [];
 }
 
 const CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

@@ -1,4 +1,5 @@
-import { ApiError, type KubeApi } from "./api";
+import type { KubeApi } from "./api";
+import { found } from "./connection";
 import { STACK_ANNOTATION } from "./linkerd";
 
 /** The kind that Linkerd's own chart brought before 2.12, and linkerd-smi since. */
@@ -37,26 +38,23 @@ interface Crd {
 
 /** Undefined where there is none. @throws what the API server says */
 export async function observeTrafficSplits(api: KubeApi): Promise<LiveTrafficSplits | undefined> {
-    try {
-        const { metadata, status } = (await api.send("GET", PATH)) as Crd;
-        const { labels = {}, annotations = {} } = metadata ?? {};
-        const shown = (all: Readonly<Record<string, string>>, keys: readonly string[]) =>
-            keys.filter((key) => all[key] !== undefined).map((key) => `${key}: ${all[key]}`);
-        return {
-            stack: annotations[STACK_ANNOTATION],
-            marks: [
-                ...shown(labels, MARKS.labels),
-                // The last one holds the whole object.
-                ...shown(annotations, MARKS.annotations.slice(0, -1)),
-            ],
-            stored: status?.storedVersions ?? [],
-        };
-    } catch (error) {
-        if (error instanceof ApiError && error.status === 404) {
-            return undefined;
-        }
-        throw error;
+    const crd = (await found(api.send("GET", PATH))) as Crd | undefined;
+    if (crd === undefined) {
+        return undefined;
     }
+    const { metadata, status } = crd;
+    const { labels = {}, annotations = {} } = metadata ?? {};
+    const shown = (all: Readonly<Record<string, string>>, keys: readonly string[]) =>
+        keys.filter((key) => all[key] !== undefined).map((key) => `${key}: ${all[key]}`);
+    return {
+        stack: annotations[STACK_ANNOTATION],
+        marks: [
+            ...shown(labels, MARKS.labels),
+            // The last one holds the whole object.
+            ...shown(annotations, MARKS.annotations.slice(0, -1)),
+        ],
+        stored: status?.storedVersions ?? [],
+    };
 }
 
 /**
@@ -65,18 +63,10 @@ export async function observeTrafficSplits(api: KubeApi): Promise<LiveTrafficSpl
  */
 export async function ownTrafficSplits(api: KubeApi): Promise<boolean> {
     const gone = (keys: readonly string[]) => Object.fromEntries(keys.map((key) => [key, null]));
-    try {
-        await api.mergePatch(PATH, {
-            metadata: {
-                labels: gone(MARKS.labels),
-                annotations: { ...gone(MARKS.annotations), "helm.sh/resource-policy": "keep" },
-            },
-        });
-        return true;
-    } catch (error) {
-        if (error instanceof ApiError && error.status === 404) {
-            return false;
-        }
-        throw error;
-    }
+    const metadata = {
+        labels: gone(MARKS.labels),
+        annotations: { ...gone(MARKS.annotations), "helm.sh/resource-policy": "keep" },
+    };
+    const patched = api.mergePatch(PATH, { metadata }).then(() => true);
+    return (await found(patched)) ?? false;
 }

@@ -1,6 +1,7 @@
 import type { V1ConfigMap } from "@kubernetes/client-node";
 import type { HealthAccess } from "../../plan/checks/observation";
-import { ApiError, type KubeApi } from "../api";
+import type { KubeApi } from "../api";
+import { found } from "../connection";
 
 const REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 const TRUSTED_HEADERS =
@@ -57,13 +58,6 @@ export async function readAccess(api: KubeApi): Promise<HealthAccess> {
 }
 
 async function trustedHeaders(api: KubeApi): Promise<boolean> {
-    try {
-        const { data } = (await api.send("GET", TRUSTED_HEADERS)) as V1ConfigMap;
-        return (data?.["requestheader-client-ca-file"] ?? "") !== "";
-    } catch (error) {
-        if (error instanceof ApiError && error.status === 404) {
-            return false;
-        }
-        throw error;
-    }
+    const config = (await found(api.send("GET", TRUSTED_HEADERS))) as V1ConfigMap | undefined;
+    return (config?.data?.["requestheader-client-ca-file"] ?? "") !== "";
 }

@@ -1,4 +1,5 @@
 import { ApiError, type KubeApi, type RawObject } from "../api";
+import { found } from "../connection";
 import type { Read } from "../../plan/checks/result";
 
 /** What was read, or why the API server did not show it. @throws ConnectionError: then nothing can be known. */
@@ -26,17 +27,7 @@ export function listOf<T>(
 
 /** One object; undefined where there is none. */
 export function objectAt<T>(api: KubeApi, path: string): Promise<Read<T | undefined>> {
-    return attempt(
-        api.send("GET", path).then(
-            (object) => object as T,
-            (error: unknown) => {
-                if (error instanceof ApiError && error.status === 404) {
-                    return undefined;
-                }
-                throw error;
-            },
-        ),
-    );
+    return attempt(found(api.send("GET", path)) as Promise<T | undefined>);
 }
 
 /** The same with another value; what is unknown stays so. */

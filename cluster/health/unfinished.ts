@@ -1,4 +1,5 @@
-import { ApiError, type KubeApi } from "../api";
+import type { KubeApi } from "../api";
+import { found } from "../connection";
 
 /**
  * Annotation of the control plane's namespace: the version that an update brings, from when it begins (rollout/begun.ts) until
@@ -12,13 +13,6 @@ export async function markUpdating(
     namespace: string,
     version: string | null,
 ): Promise<void> {
-    try {
-        await api.mergePatch(`/api/v1/namespaces/${namespace}`, {
-            metadata: { annotations: { [UPDATING]: version } },
-        });
-    } catch (error) {
-        if (!(error instanceof ApiError && error.status === 404)) {
-            throw error;
-        }
-    }
+    const metadata = { annotations: { [UPDATING]: version } };
+    await found(api.mergePatch(`/api/v1/namespaces/${namespace}`, { metadata }));
 }
