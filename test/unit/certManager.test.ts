@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { isWrittenByCertManager } from "../../cluster/certManager";
-import { withdrawCertificates } from "../../cluster/withdrawCertificates";
+import { withdrawCertificates } from "../../rollout/linkerd/withdrawCertificates";
 import { injected } from "../../components/linkerd/certManager";
 import { parseConfig, type LinkerdStackConfig } from "../../config";
 import { certificateReport } from "../../plan/certificateReport";

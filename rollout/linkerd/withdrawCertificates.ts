@@ -1,9 +1,9 @@
 import * as k8s from "@kubernetes/client-node";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CERT_MANAGER_CRDS, type LiveCertificate } from "../plan/certManager";
-import type { Webhook } from "../plan/webhooks";
-import { listMeshCertificates } from "./certManager";
-import { found, type Connection } from "./connection";
+import { listMeshCertificates } from "../../cluster/certManager";
+import { found, type Connection } from "../../cluster/connection";
+import { CERT_MANAGER_CRDS, type LiveCertificate } from "../../plan/certManager";
+import type { Webhook } from "../../plan/webhooks";
 
 /** Nothing holds a Certificate back but a finalizer of somebody's. */
 const LIMIT_MS = 60_000;
