@@ -12,12 +12,7 @@ import type { TakeOverInput } from "../../rollout/input";
 import { keepCrd, TAKE_OVER } from "../crds";
 import { programCommand } from "../programCommand";
 import { certificatesByCertManager } from "./certManager";
-import {
-    adjustObjects,
-    servingAdjustment,
-    type ChartObject,
-    type ServingObject,
-} from "./chartObjects";
+import { adjustObjects, servingAdjustment, type ServingObject } from "./chartObjects";
 import { ORDERED } from "./controlPlane";
 import { tlsSecret, webhookSecrets } from "./secrets";
 
@@ -109,7 +104,7 @@ class LinkerdExtension extends pulumi.ComponentResource {
             {
                 parent: this,
                 dependsOn: [namespace, ...certificates],
-                transforms: [adjust(plan), keepLinks(keptLinks), keepCrd(stack)],
+                transforms: [adjust(plan, keptLinks), keepCrd(stack)],
             },
         );
         this.registerOutputs({});
@@ -153,35 +148,23 @@ function injectorCertificates(
 const POLICY = /^kubernetes:policy\.linkerd\.io\/[^:]+:(\w+)$/;
 const POLICY_VERSIONS = ["v1alpha1", "v1beta1", "v1beta2", "v1beta3", "v1"];
 
-/** A Server in another version of its API is the same object: as another resource it would be made first and then deleted. */
-function adjust(plan: LinkerdPlan): pulumi.ResourceTransform {
+/**
+ * A Server in another version of its API is the same object: as another resource it would be made first and then deleted. A CRD of
+ * Links that a later release made stays as it is, and says so.
+ */
+function adjust(plan: LinkerdPlan, kept: LiveLinks | undefined): pulumi.ResourceTransform {
     return adjustObjects<ServingObject>((type, object) => {
+        if (
+            kept?.createdBy !== undefined &&
+            type.endsWith(":CustomResourceDefinition") &&
+            object.metadata?.name === LINKS
+        ) {
+            return { annotations: { [CREATED_BY]: kept.createdBy }, props: { spec: kept.spec } };
+        }
         const kind = POLICY.exec(type)?.[1];
         const aliases = POLICY_VERSIONS.map((version) => ({
             type: `kubernetes:policy.linkerd.io/${version}:${kind}`,
         }));
         return { ...servingAdjustment(type, object, plan), ...(kind ? { opts: { aliases } } : {}) };
     });
-}
-
-/** A CRD of Links that a later release made stays as it is, and says so. */
-function keepLinks(kept: LiveLinks | undefined): pulumi.ResourceTransform {
-    return ({ type, props, opts }) => {
-        const { metadata } = props as ChartObject;
-        return kept?.createdBy !== undefined &&
-            type.endsWith(":CustomResourceDefinition") &&
-            metadata?.name === LINKS
-            ? {
-                  props: {
-                      ...props,
-                      metadata: {
-                          ...metadata,
-                          annotations: { ...metadata.annotations, [CREATED_BY]: kept.createdBy },
-                      },
-                      spec: kept.spec,
-                  },
-                  opts,
-              }
-            : undefined;
-    };
 }
