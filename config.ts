@@ -124,6 +124,7 @@ const verify = z.strictObject({
         .default({}),
     keyring: z.string().min(1, "must be the path of a keyring").optional(),
 });
+
 /** A switch at the top of the stack file, which the engine hands on as a text. */
 const flag = z.preprocess(
     (value) =>
@@ -136,6 +137,7 @@ const flag = z.preprocess(
 );
 
 const IGNORABLE = fatalIds([...LINKERD_CHECKS, ...ISTIO_CHECKS]);
+
 const schema = z.strictObject({
     context: z.string().min(1, "must name a context of the kubeconfig"),
     kubeconfig: z.string().default(""),

@@ -141,7 +141,7 @@ export async function linkerd(file: LinkerdStackConfig, stack: string, connectio
         ...declareLinkerd({
             ...{ config, stack, plan, ran, charts: located, connection },
             extensions: sources.extensions.located,
-            keptLinks: keptLinks(seen.extensions, config.linkerdVersion.tag),
+            keptLinks: keptLinks(seen.extensions, way.to),
         }),
         ...outputOf(review),
     };

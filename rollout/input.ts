@@ -86,10 +86,10 @@ export const proxySettingsInput = z.strictObject({
     }),
 });
 
+export type ProxySettingsInput = z.infer<typeof proxySettingsInput>;
+
 /** What its deletion reads: the inputs of when it last ran, which an earlier version of this program may have written. */
 export const proxySettingsGoneInput = z.object({ cluster });
-
-export type ProxySettingsInput = z.infer<typeof proxySettingsInput>;
 
 /** What the gate behind the CNI plugin reads on stdin. */
 export const cniReadyInput = z.strictObject({

@@ -29,10 +29,16 @@ export async function readCni(api: KubeApi): Promise<Read<HealthCni>> {
         readPluginPods(api, found),
         ownersOf(api, sets.value),
     ]);
-    for (const one of [config, role, binding, account, pods, owners]) {
+    for (const one of [config, role, binding, account]) {
         if ("unknown" in one) {
             return one;
         }
+    }
+    if ("unknown" in pods) {
+        return pods;
+    }
+    if ("unknown" in owners) {
+        return owners;
     }
     const exists = (one: Read<unknown>) => "value" in one && one.value !== undefined;
     return {
@@ -44,8 +50,8 @@ export async function readCni(api: KubeApi): Promise<Read<HealthCni>> {
                 ServiceAccount: exists(account),
                 DaemonSet: found !== undefined,
             },
-            ...("value" in pods ? onNodes(pods.value) : { ready: 0, desired: 0, down: [] }),
-            owners: "value" in owners ? owners.value : [],
+            ...onNodes(pods.value),
+            owners: owners.value,
         },
     };
 }
@@ -81,12 +87,12 @@ export async function readPluginPods(
     if (namespace === undefined) {
         return { value: { desired: 0, pods: [], notReady: new Set() } };
     }
-    const pods = await listOf(api, `/api/v1/namespaces/${namespace}/pods`, podOf, {
-        labelSelector: LABEL,
-    });
-    const notReady = await listOf(api, "/api/v1/nodes", ({ metadata, status }: V1Node) =>
-        isReady(status) ? undefined : (metadata?.name ?? ""),
-    );
+    const [pods, notReady] = await Promise.all([
+        listOf(api, `/api/v1/namespaces/${namespace}/pods`, podOf, { labelSelector: LABEL }),
+        listOf(api, "/api/v1/nodes", ({ metadata, status }: V1Node) =>
+            isReady(status) ? undefined : (metadata?.name ?? ""),
+        ),
+    ]);
     return "unknown" in pods
         ? pods
         : "unknown" in notReady
